@@ -1,0 +1,3 @@
+//! The command line of layercake: one file per subcommand, and what they share to print.
+
+pub mod output;

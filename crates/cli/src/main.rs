@@ -1,0 +1,3 @@
+//! The command `layercake`.
+
+fn main() {}

@@ -1,0 +1,14 @@
+//! How every subcommand prints, byte for byte as the `docker` command does.
+//!
+//! A listing declares its columns once ([`listing::Row`]) and gets Docker's default table, `--format` with a
+//! template, `--format 'table …'`, `--format json` and `-q` from it. `inspect` prints whole documents
+//! ([`inspect`]). What goes wrong becomes a [`failure::Failure`], with Docker's words and exit code.
+
+//pub mod failure;
+//pub mod filter;
+//pub mod inspect;
+pub mod json;
+//pub mod listing;
+pub mod table;
+pub mod template;
+//pub mod usage;

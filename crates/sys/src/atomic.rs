@@ -1,0 +1,66 @@
+//! Small files that are replaced whole: the old content or the new one after a power cut, never a part.
+
+use std::ffi::{OsStr, OsString};
+
+use crate::error::Result;
+use crate::{AsFd, dir, file, meta, process};
+
+/// What temporary names begin with; a sweep removes what a crash left of them.
+pub const TEMP_PREFIX: &str = ".tmp-";
+
+/// Replaces the file `name` by `data` with exactly `mode`. When this returns, the new content is durable.
+pub fn write(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<()> {
+    replace(&parent, name, mode, data)?;
+    dir::sync(&parent)
+}
+
+/// As [`write`], but the name may still be the old file's after a power cut: for callers that sync the directory once
+/// for several files.
+pub fn replace(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<()> {
+    let temp = temp_name(name);
+    let written = create(&parent, &temp, mode, data).and_then(|()| dir::rename(&parent, &temp, &parent, name));
+    if written.is_err() {
+        let _ = dir::unlink(&parent, &temp);
+    }
+    written
+}
+
+/// Creates the new file `name` with exactly `mode`, its data durable, its name not yet.
+pub fn create(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<()> {
+    let fd = create_unsynced(&parent, name, mode, data)?;
+    file::sync(&fd)
+}
+
+/// Creates the new file `name` with exactly `mode`, durable only after a later sync of the file system.
+pub fn create_unsynced(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<crate::OwnedFd> {
+    let fd = dir::create_file(&parent, name, mode)?;
+    meta::chmod_fd(&fd, mode)?;
+    file::write_all(&fd, data)?;
+    Ok(fd)
+}
+
+fn temp_name(name: &OsStr) -> OsString {
+    let mut temp = OsString::from(TEMP_PREFIX);
+    temp.push(name);
+    temp.push(format!("{:016x}", u64::from_le_bytes(process::random())));
+    temp
+}
+
+/// Reads a whole small file.
+pub fn read(parent: impl AsFd, name: &OsStr) -> Result<Vec<u8>> {
+    let fd = dir::open_file(&parent, name)?;
+    let size = meta::of_fd(&fd)?.size;
+    let mut data = vec![0; usize::try_from(size).unwrap_or(0)];
+    let n = file::read_at(&fd, &mut data, 0)?;
+    data.truncate(n);
+    Ok(data)
+}
+
+/// Reads a whole small file, or `None` if it is not there.
+pub fn find(parent: impl AsFd, name: &OsStr) -> Result<Option<Vec<u8>>> {
+    match read(parent, name) {
+        Ok(data) => Ok(Some(data)),
+        Err(e) if e.is_not_found() => Ok(None),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,44 @@
+//! The kernel as layercake sees it.
+//!
+//! Everything that changes the file system goes through this crate, for three reasons: errors name the operation and
+//! the path ([`Error`]), names that come from an archive or a container cannot leave their directory ([`Root`]), and
+//! a test can record every change and rebuild the disk as a power cut would have left it ([`record`]).
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`root`] | untrusted paths, resolved below a directory descriptor |
+//! | [`dir`] | one directory: open, list, create, rename, remove |
+//! | [`file`] | one file: write, copy, reflink, holes, sync |
+//! | [`meta`] | owner, mode, times |
+//! | [`xattr`] | extended attributes |
+//! | [`tree`] | whole trees: remove, copy |
+//! | [`atomic`] | small files that are replaced whole and durably |
+//! | [`lock`] | locks between processes |
+//! | [`mount`] | OverlayFS and bind mounts, the mount table |
+//! | [`userns`] | a user namespace for those who are not root |
+//! | [`process`] | priorities, random bytes, memory figures |
+//! | [`record`] | the log of changes for crash tests |
+//!
+//! All `unsafe` of the workspace stands in `raw.rs`.
+
+mod error;
+mod raw;
+
+pub mod atomic;
+pub mod dir;
+pub mod file;
+pub mod lock;
+pub mod meta;
+pub mod mount;
+pub mod process;
+pub mod record;
+pub mod root;
+pub mod tree;
+pub mod userns;
+pub mod xattr;
+
+pub use error::{At, Error, Result};
+pub use meta::{FileKind, Meta, Time};
+pub use root::Root;
+pub use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+pub use rustix::io::Errno;

@@ -1,0 +1,65 @@
+//! This process: random bytes, priority, umask, and facts about the machine.
+
+use std::path::Path;
+
+use crate::error::{At, Result};
+
+/// Random bytes from the kernel.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut buf = [0; N];
+    let mut filled = 0;
+    // Up to 256 bytes getrandom(2) is neither interrupted nor short once the pool is ready; the loop covers the rest.
+    while filled < N {
+        filled += rustix::rand::getrandom(&mut buf[filled..], rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
+    }
+    buf
+}
+
+/// Gives up the processor and the disk to everybody else: nice 19, idle I/O class.
+pub fn lower_priority() {
+    let _ = rustix::process::nice(19);
+    crate::raw::idle_io_priority();
+}
+
+/// Sets the umask to 0, so that the modes given to creating calls are exact. The umask belongs to the whole process:
+/// call it once, at the start.
+pub fn clear_umask() {
+    rustix::process::umask(rustix::fs::Mode::empty());
+}
+
+/// Effective user id.
+pub fn euid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Effective group id.
+pub fn egid() -> u32 {
+    rustix::process::getegid().as_raw()
+}
+
+/// A file system's magic number and free space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FsInfo {
+    /// `f_type` of statfs(2).
+    pub magic: u64,
+    /// Bytes that an unprivileged user may still write.
+    pub available: u64,
+    /// Size in bytes.
+    pub total: u64,
+}
+
+/// Asks which file system `path` is on.
+pub fn fs_info(path: &Path) -> Result<FsInfo> {
+    let st = rustix::fs::statfs(path).at("statfs", path)?;
+    let block = u64::try_from(st.f_bsize).unwrap_or(0);
+    Ok(FsInfo {
+        magic: u64::try_from(st.f_type).unwrap_or(0) & 0xffff_ffff,
+        available: st.f_bavail * block,
+        total: st.f_blocks * block,
+    })
+}
+
+/// The kernel's release, such as `6.18.0`.
+pub fn kernel_release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}

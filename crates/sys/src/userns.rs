@@ -1,0 +1,1 @@
+//! A user namespace for those who are not root.

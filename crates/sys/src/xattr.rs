@@ -1,0 +1,104 @@
+//! Extended attributes. By name they go through `/proc/self/fd`, because the kernel has `*xattrat` calls only since
+//! 6.13; the last component is never followed.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use rustix::fs::{self as rfs, XattrFlags};
+use rustix::io::Errno;
+
+use crate::dir::component;
+use crate::error::{At, Error, Result};
+use crate::record::{self, Op};
+use crate::{AsFd, AsRawFd};
+
+fn magic(op: &'static str, dir: impl AsFd, name: &OsStr) -> Result<PathBuf> {
+    let name = component(op, &dir, name)?;
+    Ok(PathBuf::from(format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd())).join(name))
+}
+
+/// Reads a value whose length is not known, once more if it grew in between.
+fn read_all(mut call: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Vec<u8>> {
+    let mut buf = vec![0; 256];
+    loop {
+        match call(&mut buf) {
+            Ok(n) => {
+                buf.truncate(n);
+                return Ok(buf);
+            }
+            Err(Errno::RANGE) => {
+                let n = call(&mut [])?;
+                buf = vec![0; n + 64];
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// `None` for an attribute that is not there, or a file system that has none.
+fn absent<T>(r: rustix::io::Result<T>) -> rustix::io::Result<Option<T>> {
+    match r {
+        Ok(v) => Ok(Some(v)),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn split(list: &[u8]) -> Vec<OsString> {
+    list.split(|b| *b == 0).filter(|n| !n.is_empty()).map(|n| OsString::from_vec(n.to_vec())).collect()
+}
+
+/// The value of attribute `key` of `name`; `None` if it is not set.
+pub fn get(dir: impl AsFd, name: &OsStr, key: &OsStr) -> Result<Option<Vec<u8>>> {
+    let path = magic("read xattr of", &dir, name)?;
+    absent(read_all(|buf| rfs::lgetxattr(&path, key, buf))).at_name("read xattr of", &dir, name)
+}
+
+/// The value of attribute `key` behind a descriptor; `None` if it is not set.
+pub fn get_fd(fd: impl AsFd, key: &OsStr) -> Result<Option<Vec<u8>>> {
+    absent(read_all(|buf| rfs::fgetxattr(&fd, key, buf))).at_fd("read xattr of", &fd)
+}
+
+/// The names of all attributes of `name`.
+pub fn list(dir: impl AsFd, name: &OsStr) -> Result<Vec<OsString>> {
+    let path = magic("list xattrs of", &dir, name)?;
+    let all = absent(read_all(|buf| rfs::llistxattr(&path, buf))).at_name("list xattrs of", &dir, name)?;
+    Ok(split(&all.unwrap_or_default()))
+}
+
+/// The names of all attributes behind a descriptor.
+pub fn list_fd(fd: impl AsFd) -> Result<Vec<OsString>> {
+    let all = absent(read_all(|buf| rfs::flistxattr(&fd, buf))).at_fd("list xattrs of", &fd)?;
+    Ok(split(&all.unwrap_or_default()))
+}
+
+/// Sets attribute `key` of `name`.
+pub fn set(dir: impl AsFd, name: &OsStr, key: &OsStr, value: &[u8]) -> Result<()> {
+    let path = magic("set xattr of", &dir, name)?;
+    rfs::lsetxattr(&path, key, value, XattrFlags::empty()).at_name("set xattr of", &dir, name)?;
+    record::log(|| Op::SetXattr { path: record::path(&dir, name), key: key.into(), value: value.into() });
+    Ok(())
+}
+
+/// Sets attribute `key` behind a descriptor.
+pub fn set_fd(fd: impl AsFd, key: &OsStr, value: &[u8]) -> Result<()> {
+    rfs::fsetxattr(&fd, key, value, XattrFlags::empty()).at_fd("set xattr of", &fd)?;
+    record::log(|| Op::SetXattr { path: crate::error::path_of(&fd), key: key.into(), value: value.into() });
+    Ok(())
+}
+
+/// Removes attribute `key` of `name`; one that is not set is no error.
+pub fn remove(dir: impl AsFd, name: &OsStr, key: &OsStr) -> Result<()> {
+    let path = magic("remove xattr of", &dir, name)?;
+    match rfs::lremovexattr(&path, key) {
+        Ok(()) | Err(Errno::NODATA) => Ok(()),
+        Err(e) => Err(Error::new("remove xattr of", crate::error::path_of(&dir).join(name), e)),
+    }
+}
+
+/// Whether `key` is one of the kernel overlay's own attributes, which no archive may set (moby.md §15).
+pub fn is_overlay(key: &OsStr) -> bool {
+    let key = key.as_bytes();
+    key.starts_with(b"trusted.overlay.") || key.starts_with(b"user.overlay.")
+}
