@@ -1,1 +1,30 @@
-//! drivers
+//! Drivers: how layers lie on the disk and become one tree.
+//!
+//! [`Driver`] is the specification, and [`suite`] the test of it that every driver passes. Two drivers exist:
+//!
+//! | driver | a layer is | a container's tree is |
+//! | --- | --- | --- |
+//! | [`overlay2`](Overlay2) | the layer's own files, deletions as whiteouts | a mount of the kernel's OverlayFS |
+//! | [`vfs`](Vfs) | a whole copy of the tree | the copy |
+//!
+//! [`select`] is the only place that knows them all by name.
+
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
+
+mod aside;
+mod backing;
+mod driver;
+mod error;
+mod finding;
+mod overlay2;
+mod select;
+mod vfs;
+
+pub use aside::{Stage, Swept};
+pub use driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
+pub use error::{Error, Result};
+pub use finding::{Damage, Finding};
+pub use overlay2::Overlay2;
+pub use select::{Config, open, prior_states, select};
+pub use vfs::Vfs;

@@ -1,1 +1,70 @@
-//! store
+//! The metadata files of a Docker data root: which layers, images, names and containers there are.
+//!
+//! No storage driver and no archive is known here: a layer's files are the driver's, its contents the archive's. All
+//! formats are Docker's, described byte by byte in `docs/format/`; the map with all modes is `data-root.md` there.
+//!
+//! A [`DataRoot`] is opened for reading, which changes nothing and takes no lock, or for writing. Views of it are
+//! cheap and have one subject each:
+//!
+//! | view | subject | files |
+//! | --- | --- | --- |
+//! | [`Layers`] | image layers | `image/<driver>/layerdb/sha256` |
+//! | [`Mounts`] | writable layers of containers | `image/<driver>/layerdb/mounts` |
+//! | [`Images`] | image configurations and their metadata | `image/<driver>/imagedb` |
+//! | [`References`] | names of images | `image/<driver>/repositories.json` |
+//! | [`Distribution`] | which blob holds which layer | `image/<driver>/distribution` |
+//! | [`Containers`] | container documents | `containers` |
+//! | [`Backrefs`] | who uses a layer, an image, a name | `layercake/index/<driver>` |
+//! | [`Sizes`] | remembered sizes of writable layers | `layercake/sizes` |
+//!
+//! # How a change is made
+//!
+//! 1. [`DataRoot::begin`] gives a [`Work`]: a private directory, locked by this process, for everything that is not
+//!    published yet. What the driver is asked to make is noted there first ([`Work::note`]).
+//! 2. Things are staged in it: [`Layers::stage`], [`Mounts::stage`], [`Images::stage`], [`Containers::stage`].
+//! 3. What was staged is made durable: each thing by its `sync`, or all at once by [`DataRoot::sync`].
+//! 4. [`DataRoot::commit`] gives the [`CommitLock`]. Whoever publishes or removes a name has to show it. Publishing
+//!    is a rename, from what is used to what uses it: layers, then image, then its names; writable layer, then
+//!    container. Removing goes the other way round.
+//! 5. [`Work::finish`] removes the directory.
+//!
+//! A process that dies leaves its work directory with nobody holding its lock. The next command that writes finds it
+//! ([`DataRoot::sweep`]), and knows from the notes what has to be taken back.
+#![forbid(unsafe_code)]
+
+mod backrefs;
+mod commit;
+mod container;
+mod containers;
+mod daemon;
+mod distribution;
+mod error;
+mod finding;
+mod generation;
+mod images;
+mod layers;
+mod mounts;
+mod owner;
+mod references;
+mod root;
+mod sizes;
+mod small;
+mod sweep;
+mod work;
+
+pub use backrefs::{Backrefs, ImageUser, LayerUser};
+pub use commit::CommitLock;
+pub use container::{Container, HostConfig, NewContainer, State, Status};
+pub use containers::{Containers, RemovedContainer, StagedContainer};
+pub use daemon::Holder;
+pub use distribution::{Distribution, V2Metadata};
+pub use error::{Error, Result};
+pub use finding::{Damage, Finding, Subject};
+pub use images::{Images, StagedImage};
+pub use layers::{LayerRecord, Layers, Published, RemovingLayer, StagedLayer};
+pub use mounts::{MountRecord, Mounts, StagedMount};
+pub use references::{References, Repositories};
+pub use root::{DataRoot, Mode};
+pub use sizes::Sizes;
+pub use sweep::{Leftovers, Undo};
+pub use work::{DeadWork, Intent, Work};

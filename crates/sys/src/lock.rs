@@ -27,12 +27,16 @@ pub enum Mutual {
 
 /// Opens the lock file `name`, creating it (0600), and waits for the lock.
 pub fn take(parent: impl AsFd, name: &OsStr, mutual: Mutual) -> Result<Lock> {
-    let fd = open(&parent, name)?;
+    lock(open(&parent, name)?, mutual)
+}
+
+/// Waits for the lock on an open directory or file.
+pub fn lock(fd: OwnedFd, mutual: Mutual) -> Result<Lock> {
     loop {
         match rfs::flock(&fd, operation(mutual, false)) {
             Ok(()) => return Ok(Lock { _fd: fd }),
             Err(Errno::INTR) => {}
-            Err(e) => return Err(e).at_name("lock", &parent, name),
+            Err(e) => return Err(e).at_fd("lock", &fd),
         }
     }
 }

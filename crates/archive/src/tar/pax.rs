@@ -167,19 +167,16 @@ mod tests {
 
     #[test]
     fn records_are_cut_as_go_cuts_them() {
-        let ok: &[(&[u8], &[u8], &[u8])] = &[
-            (b"6 k=v\n\n", b"k", b"v"),
-            (b"19 path=/etc/hosts\n", b"path", b"/etc/hosts"),
-            (b"9 a=b=c\nx", b"", b""),
-            (b"+6 k=v\n", b"", b""),
-            (b"8 k=\0\0\n", b"k", b"\0\0"),
-            (b"5 k=\n", b"k", b""),
+        let ok: &[(&[u8], &[u8], &[u8], &[u8])] = &[
+            (b"6 k=v\n\n", b"k", b"v", b"\n"),
+            (b"19 path=/etc/hosts\n", b"path", b"/etc/hosts", b""),
+            (b"8 a=b=c\nx", b"a", b"b=c", b"x"),
+            (b"+7 k=v\n", b"k", b"v", b""),
+            (b"7 k=\0\0\n", b"k", b"\0\0", b""),
+            (b"5 k=\n", b"k", b"", b""),
         ];
-        for (body, key, value) in ok {
-            match split_record(body) {
-                Some((k, v, _)) => assert_eq!((k, v), (*key, *value), "{body:?}"),
-                None => assert!(key.is_empty(), "{body:?}"),
-            }
+        for (body, key, value, rest) in ok {
+            assert_eq!(split_record(body), Some((*key, *value, *rest)), "{body:?}");
         }
         for bad in [
             &b"6k=v\n"[..],

@@ -4,11 +4,11 @@
 //! template, `--format 'table …'`, `--format json` and `-q` from it. `inspect` prints whole documents
 //! ([`inspect`]). What goes wrong becomes a [`failure::Failure`], with Docker's words and exit code.
 
-//pub mod failure;
-//pub mod filter;
-//pub mod inspect;
-pub mod json;
-//pub mod listing;
+pub mod failure;
+pub mod filter;
+pub mod inspect;
+pub mod listing;
+pub mod progress;
 pub mod table;
 pub mod template;
-//pub mod usage;
+pub mod usage;

@@ -80,6 +80,37 @@ pub fn call_fields(list: &mut ListNode) {
 
 const CALL: &str = "call";
 
+/// The function that reads a field of one of [`MAPS`].
+pub const MEMBER: &str = "member";
+
+/// Fields that are maps in Docker's documents. Go reads a key that a map does not have as nothing, where a field
+/// that a struct does not have is an error; JSON does not tell which is which.
+const MAPS: [&str; 6] = ["Annotations", "Data", "ExposedPorts", "Labels", "Networks", "Volumes"];
+
+/// Turns fields of maps, `.Config.Labels.version`, into calls of [`MEMBER`].
+pub fn read_maps(list: &mut ListNode) {
+    each_command(list, &mut |command| {
+        for arg in &mut command.args {
+            let Expr::Field(pos, fields) = &*arg else { continue };
+            let pos = *pos;
+            let Some(map) = fields.iter().position(|name| MAPS.contains(&name.as_str())) else { continue };
+            let [before @ .., key] = &fields[..(map + 2).min(fields.len())] else { continue };
+            if before.len() == map {
+                continue; // the map itself
+            }
+            let args = vec![
+                Expr::Identifier(pos, MEMBER.into()),
+                Expr::Field(pos, before.to_vec()),
+                Expr::String(pos, key.as_str().into()),
+            ];
+            let call = CommandNode { pos, args };
+            let pipe = PipeNode { pos, decl: Vec::new(), commands: vec![call], is_assign: false };
+            let (member, rest) = (Expr::Pipe(pos, pipe), fields[map + 2..].to_vec());
+            *arg = if rest.is_empty() { member } else { Expr::Chain(pos, Box::new(member), rest) };
+        }
+    });
+}
+
 /// The fields of the outermost dot that `list` may read; `None` if it may read all.
 pub fn fields(list: &ListNode) -> Option<BTreeSet<String>> {
     let mut names = Some(BTreeSet::new());
@@ -136,10 +167,12 @@ enum Place {
     Field(String),
     /// Where this function is called: the whole call.
     Call(String),
-    /// The name of this function.
+    /// The name of this function, or field with arguments.
     Name(String),
     /// This argument, from 0, of this function.
     Argument(usize, String),
+    /// A field that was given arguments.
+    FieldCall,
     /// What a `range` goes over.
     Range,
 }
@@ -196,6 +229,9 @@ impl Fault {
             let place = Place::Argument(number.parse().unwrap_or(0), name.to_owned());
             return Self { message: message.to_owned(), place };
         }
+        if text.starts_with("call: non-function value") {
+            return Self { message: "has arguments but takes none".to_owned(), place: Place::FieldCall };
+        }
         let place = if let Some(rest) = text.strip_prefix("error calling ") {
             Place::Call(word(rest))
         } else if let Some(rest) = text.strip_prefix("wrong number of args for ") {
@@ -226,13 +262,25 @@ impl Fault {
     }
 
     fn locate_in(&self, command: &CommandNode) -> Option<(usize, String)> {
-        let calls = |name: &str| matches!(&command.args[0], Expr::Identifier(_, called) if called == name);
+        let calls = |name: &str| match &command.args[0] {
+            Expr::Identifier(_, called) => called == name,
+            Expr::Field(_, fields) => {
+                command.args.len() > 1 && fields.last().is_some_and(|last| last == name)
+            }
+            _ => false,
+        };
         match &self.place {
             Place::Field(name) => {
                 command.args.iter().find(|arg| reads(arg, name)).map(|arg| (offset(arg), text(arg)))
             }
             Place::Call(name) if calls(name) => Some((command.pos.offset, command_text(command))),
-            Place::Name(name) if calls(name) => Some((command.pos.offset, name.clone())),
+            Place::Name(name) if calls(name) => Some((command.pos.offset, text(&command.args[0]))),
+            Place::FieldCall
+                if command.args.len() > 1 && !matches!(command.args[0], Expr::Identifier(..)) =>
+            {
+                Some((command.pos.offset, text(&command.args[0])))
+            }
+
             Place::Argument(number, name) if calls(name) => match command.args.get(number + 1) {
                 Some(arg) => Some((offset(arg), text(arg))),
                 // It came through the pipe.

@@ -1,7 +1,8 @@
 //! The functions that Docker adds to Go's own, and JSON values as the template engine sees them.
 
-use crate::output::json::{self, Html};
+use super::ast;
 use gotmpl::{FuncMap, TemplateError, Value};
+use model::gojson::{self, Style};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,24 +10,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 type Result = std::result::Result<Value, TemplateError>;
 
 /// Functions of Go's `text/template`, which gotmpl has.
-const BUILTIN: [&str; 20] = [
-    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print", "printf",
-    "println", "slice", "urlquery", "break",
+const BUILTIN: [&str; 19] = [
+    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or", "print",
+    "printf", "println", "slice", "urlquery",
 ];
 
 /// Whether a template that is run with `funcs` may call `name`.
 pub fn is_known(name: &str, funcs: &FuncMap) -> bool {
-    BUILTIN.contains(&name) || funcs.contains_key(name)
+    name != ast::MEMBER && (BUILTIN.contains(&name) || funcs.contains_key(name))
 }
 
-/// Docker's functions. `json` writes objects in the order that `documents` knows, else sorted; `html` says how
-/// it writes the strings inside objects.
-pub fn docker(html: Html, documents: Documents) -> FuncMap {
+/// Docker's functions. `json` writes objects in the order that `documents` knows, else sorted, and
+/// in the style `objects`.
+pub fn docker(objects: Style, documents: Documents) -> FuncMap {
     let mut funcs = FuncMap::new();
     add(&mut funcs, "json", 1, move |args| {
         // Docker escapes a row itself, and plain values not at all.
-        let html = if matches!(args[0], Value::Map(_)) { html } else { Html::Plain };
-        Ok(string(json::compact(&documents.to_json(&args[0]), html)))
+        let style = if matches!(args[0], Value::Map(_)) { objects } else { gojson::LINE };
+        let text = style.to_string(&documents.to_json(&args[0]));
+        text.map(string).map_err(|err| TemplateError::Exec(format!("error calling json: {err}")))
     });
     add(&mut funcs, "lower", 1, |args| Ok(string(text("lower", args, 0)?.to_lowercase())));
     add(&mut funcs, "upper", 1, |args| Ok(string(text("upper", args, 0)?.to_uppercase())));
@@ -53,6 +55,10 @@ pub fn docker(html: Html, documents: Documents) -> FuncMap {
     });
     add(&mut funcs, "truncate", 2, |args| {
         Ok(string(text("truncate", args, 0)?.chars().take(number("truncate", args, 1)?).collect()))
+    });
+    add(&mut funcs, ast::MEMBER, 2, |args| {
+        let key = text(ast::MEMBER, args, 1)?;
+        Ok(args[0].field(key).cloned().unwrap_or(Value::Nil))
     });
     funcs.insert("index".into(), Arc::new(index));
     funcs

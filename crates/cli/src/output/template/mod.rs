@@ -7,10 +7,10 @@
 mod ast;
 mod functions;
 
-use crate::output::json::Html;
 use functions::Documents;
 use gotmpl::parse::{ListNode, Parser};
 use gotmpl::{MissingKey, TemplateError as Inner, Value};
+use model::gojson;
 use std::collections::BTreeSet;
 
 /// What a template runs on. The two differ in how Docker prints JSON and names a missing field.
@@ -30,13 +30,12 @@ pub enum Data {
 #[error("template parsing error: template: {message}")]
 pub struct TemplateError {
     message: String,
-    /// Whether the template does not parse, rather than fail on what it was run on.
-    pub syntax: bool,
 }
 
 /// A parsed template.
 pub struct Template {
     inner: gotmpl::Template,
+    /// As it was written; what runs is adjusted.
     tree: ListNode,
     source: String,
     data: Data,
@@ -49,30 +48,34 @@ impl Template {
     /// # Errors
     /// The syntax is wrong, or a function is unknown.
     pub fn parse(source: &str, data: Data) -> Result<Self, TemplateError> {
-        let (mut tree, mut defines) = balanced(source).map_err(|(line, message)| TemplateError {
-            message: format!(":{line}: {message}"),
-            syntax: true,
-        })?;
+        let (mut tree, mut defines) = balanced(source)
+            .map_err(|(line, message)| TemplateError { message: format!(":{line}: {message}") })?;
         let documents = Documents::default();
-        let html = if matches!(data, Data::Row(_)) { Html::Escaped } else { Html::Plain };
-        let mut funcs = functions::docker(html, documents.clone());
+        let objects = if matches!(data, Data::Row(_)) { gojson::STORED } else { gojson::LINE };
+        let mut funcs = functions::docker(objects, documents.clone());
         if data == Data::Header {
             funcs.extend(functions::header());
         }
         for list in std::iter::once(&mut tree).chain(defines.iter_mut().map(|define| &mut define.body)) {
             if let Some((pos, name)) = ast::unknown_function(list, |name| functions::is_known(name, &funcs)) {
                 let message = format!(":{}: function \"{name}\" not defined", pos.line);
-                return Err(TemplateError { message, syntax: true });
+                return Err(TemplateError { message });
             }
+        }
+        let as_written = tree.clone();
+        for list in std::iter::once(&mut tree).chain(defines.iter_mut().map(|define| &mut define.body)) {
             ast::call_fields(list);
+            if data == Data::Document {
+                ast::read_maps(list);
+            }
         }
         // gotmpl checks function names when it runs, so the tree may be handed over after the functions.
         let mut inner = gotmpl::Template::new("").missing_key(missing(data)).funcs(funcs);
-        inner = inner.add_parse_tree("", tree.clone());
+        inner = inner.add_parse_tree("", tree);
         for define in defines {
             inner = inner.add_parse_tree(&define.name, define.body);
         }
-        Ok(Self { inner, tree, source: source.to_owned(), data, documents })
+        Ok(Self { inner, tree: as_written, source: source.to_owned(), data, documents })
     }
 
     /// The fields of the row that the template reads, or `None` if it may read all of them (`{{.}}`, `{{json .}}`).
@@ -106,7 +109,7 @@ impl Template {
             }
             None => format!(":1: executing \"\": {}", fault.message),
         };
-        TemplateError { message, syntax: false }
+        TemplateError { message }
     }
 }
 
@@ -127,30 +130,32 @@ const END: &str = "\u{1}end of template";
 
 /// Parses `source` and makes sure that its last byte is outside of every block.
 fn balanced(source: &str) -> Result<(ListNode, Vec<gotmpl::parse::DefineNode>), (usize, String)> {
-    let lines = source.matches('\n').count() + 1;
-    let marked = format!("{source}{END}");
-    let parsed = Parser::new(&marked, "{{", "}}").and_then(Parser::parse);
-    let (mut tree, defines) = parsed.map_err(|err| match err {
-        Inner::Parse { line, message, .. } | Inner::Lex { line, message, .. } => (line, in_go_words(&message)),
-        other => (1, other.to_string()),
-    })?;
+    let parse = |source: &str| Parser::new(source, "{{", "}}").and_then(Parser::parse).map_err(in_go_words);
+    parse(source)?;
+    let (mut tree, defines) = parse(&format!("{source}{END}"))?;
     if ast::strip_end(&mut tree, END) {
         return Ok((tree, defines));
     }
     let open = defines.iter().map(|define| &define.body).chain([&tree]).any(|list| ast::has_text(list, END));
-    Err((lines, if open { "unexpected EOF" } else { "unexpected {{end}}" }.to_owned()))
+    let last_line = source.matches('\n').count() + 1;
+    Err((last_line, if open { "unexpected EOF" } else { "unexpected {{end}}" }.to_owned()))
 }
 
-fn in_go_words(message: &str) -> String {
-    match message.strip_prefix("unexpected character: ") {
-        Some(quoted) => match quoted.trim_matches('\'').chars().next() {
-            Some(c) => format!("bad character U+{:04X} '{c}'", u32::from(c)),
-            None => message.to_owned(),
-        },
-        None if message == "unterminated string" => "unterminated quoted string".to_owned(),
-        None if message == "empty command" => "missing value for command".to_owned(),
-        None => message.to_owned(),
-    }
+/// Line and message of a syntax error.
+fn in_go_words(err: Inner) -> (usize, String) {
+    let (Inner::Parse { line, message, .. } | Inner::Lex { line, message, .. }) = err else {
+        return (1, err.to_string());
+    };
+    let bad = message
+        .strip_prefix("unexpected character: ")
+        .and_then(|quoted| quoted.trim_matches('\'').chars().next());
+    let message = match (bad, message.as_str()) {
+        (Some(c), _) => format!("bad character U+{:04X} '{c}'", u32::from(c)),
+        (None, "unterminated string") => "unterminated quoted string".to_owned(),
+        (None, "empty command") => "missing value for command".to_owned(),
+        (None, _) => message,
+    };
+    (line, message)
 }
 
 #[cfg(test)]

@@ -1,0 +1,117 @@
+//! How a command ends that did not do what it was asked for.
+
+use super::filter::FilterError;
+use super::template::TemplateError;
+use std::fmt;
+use std::process::ExitCode;
+
+/// Docker's exit code of a command line that it does not understand: an unknown flag, a flag's bad value.
+/// (A wrong number of arguments and an unknown command are 1.)
+pub const USAGE: u8 = 125;
+
+/// A message for standard error, what the user can do about it, and the exit code.
+///
+/// Docker prints some messages as they are, and those of its daemon after `Error response from daemon: `. There is no
+/// daemon here, so these start with `Error: ` ([`Failure::refused`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// One line or several, without newline at the end.
+    pub message: String,
+    /// What to do about it, shown on a line of its own.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl Failure {
+    /// A message that Docker's client prints as it is, with exit code 1.
+    pub fn plain(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), hint: None, code: 1 }
+    }
+
+    /// A message that Docker's daemon would give, `No such image: x:latest`, with exit code 1.
+    pub fn refused(message: impl fmt::Display) -> Self {
+        Self::plain(format_args!("Error: {message}"))
+    }
+
+    /// The same with a hint.
+    pub fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// The same with an exit code.
+    pub fn code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// The failure of a command on several objects (`rm a b`): every message and hint, each once and in order, and
+    /// the first one's code. `None` if nothing failed.
+    pub fn of_all(failures: impl IntoIterator<Item = Failure>) -> Option<Self> {
+        let mut failures = failures.into_iter();
+        let mut first = failures.next()?;
+        let mut hints: Vec<String> = first.hint.take().into_iter().collect();
+        for next in failures {
+            first.message = first.message + "\n" + &next.message;
+            hints.extend(next.hint.filter(|hint| !hints.contains(hint)));
+        }
+        first.hint = (!hints.is_empty()).then(|| hints.join("\n"));
+        Some(first)
+    }
+}
+
+impl fmt::Display for Failure {
+    /// The message, and a line for each line of the hint.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.hint.iter().flat_map(|hint| hint.lines()).try_for_each(|line| write!(f, "\nHint: {line}"))
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<&Failure> for ExitCode {
+    fn from(failure: &Failure) -> Self {
+        ExitCode::from(failure.code)
+    }
+}
+
+impl From<TemplateError> for Failure {
+    fn from(err: TemplateError) -> Self {
+        Self::plain(err)
+    }
+}
+
+impl From<FilterError> for Failure {
+    /// The daemon's errors; [`FilterError::Format`] is found by the parser of the command line before.
+    fn from(err: FilterError) -> Self {
+        Self::refused(err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_as_docker_without_the_daemon() {
+        let missing =
+            Failure::refused("No such image: x:latest").hint("layercake images lists what there is");
+        assert_eq!(
+            missing.to_string(),
+            "Error: No such image: x:latest\nHint: layercake images lists what there is"
+        );
+        assert_eq!(missing.code, 1);
+        let open = Failure::plain("open /x: no such file or directory");
+        assert_eq!(open.to_string(), "open /x: no such file or directory");
+    }
+
+    #[test]
+    fn several_failures_are_one() {
+        let hinted = |name: &str| Failure::refused(format!("No such container: {name}")).hint("h");
+        let all = Failure::of_all([hinted("a"), hinted("b")]).unwrap();
+        assert_eq!(all.to_string(), "Error: No such container: a\nError: No such container: b\nHint: h");
+        assert_eq!(Failure::of_all([]), None);
+    }
+}

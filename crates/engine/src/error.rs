@@ -1,0 +1,114 @@
+//! What can go wrong with a verb. Where Docker has a message for the case, this is its text.
+
+use std::path::Path;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a verb failed. Unless a variant says otherwise, the store is as it was before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No image of that name or ID.
+    #[error("No such image: {0}")]
+    NoSuchImage(String),
+    /// No container of that name or ID.
+    #[error("No such container: {0}")]
+    NoSuchContainer(String),
+    /// Neither an image nor a container of that name or ID.
+    #[error("No such object: {0}")]
+    NoSuchObject(String),
+    /// Something else needs or holds what was asked for.
+    #[error("{0}")]
+    Conflict(String),
+    /// The user's words make no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// An image's layer is not what its configuration says.
+    #[error("layer {name}: its content has the digest {found}, the image says {expected}: the archive is damaged or was tampered with")]
+    WrongDiffId {
+        /// The layer's name in the archive.
+        name: String,
+        /// The DiffID that the configuration names.
+        expected: model::DiffId,
+        /// The digest of what the archive holds.
+        found: model::DiffId,
+    },
+    /// A layer could not be unpacked.
+    #[error("layer {name}: {source}")]
+    Layer {
+        /// The layer's name in the archive.
+        name: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Damage in the store; `check --repair` may help.
+    #[error("{0}")]
+    Damaged(String),
+    /// From the store's metadata.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// From the storage driver.
+    #[error(transparent)]
+    Driver(#[from] drivers::Error),
+    /// From applying or computing a layer.
+    #[error(transparent)]
+    Changeset(#[from] changeset::Error),
+    /// From an archive or a compressed stream.
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    /// From a document, an ID or a reference.
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    /// From the kernel.
+    #[error(transparent)]
+    Sys(#[from] sys::Error),
+    /// From reading or writing a stream.
+    #[error("{op} {subject}: {source}")]
+    Io {
+        /// What was attempted.
+        op: &'static str,
+        /// On what.
+        subject: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn invalid(text: impl Into<String>) -> Self {
+        Self::Invalid(text.into())
+    }
+
+    pub(crate) fn conflict(text: impl Into<String>) -> Self {
+        Self::Conflict(text.into())
+    }
+
+    /// For `map_err` on calls of the standard library.
+    pub(crate) fn io(op: &'static str, subject: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let subject = subject.as_ref().display().to_string();
+        move |source| Self::Io { op, subject, source }
+    }
+
+    /// A thread of ours panicked: a fault of layercake, reported as an error of the verb.
+    pub(crate) fn thread(doing: &str, name: &str) -> Self {
+        Self::Io { op: "run", subject: format!("thread {doing} {name}"), source: std::io::Error::other("it panicked") }
+    }
+
+    /// Whether the device is full, by bytes, inodes or quota.
+    pub fn is_full(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(e) = error.downcast_ref::<sys::Error>() {
+                return e.is_full();
+            }
+            if let Some(e) = error.downcast_ref::<std::io::Error>()
+                && matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}

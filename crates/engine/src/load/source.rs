@@ -1,0 +1,222 @@
+//! Where images come from: an archive or an OCI layout directory, as named blobs that can be read at any offset.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io::{Read, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use archive::compress::{self, Compression};
+use archive::tar;
+use model::progress::{Phase, Progress};
+use sys::{OwnedFd, Root};
+
+use crate::error::{Error, Result};
+
+/// What the user named.
+pub enum Input {
+    /// An archive file or an OCI layout directory.
+    Path(PathBuf),
+    /// An archive that comes through a pipe.
+    Stream(Box<dyn Read + Send>),
+}
+
+/// A stretch of an open file.
+#[derive(Debug, Clone)]
+pub(crate) struct Blob {
+    file: Arc<OwnedFd>,
+    offset: u64,
+    /// Length in bytes.
+    pub len: u64,
+}
+
+impl Blob {
+    /// Reads the blob from its start, independently of all other readers.
+    pub fn reader(&self) -> BlobReader {
+        BlobReader { blob: self.clone(), at: 0 }
+    }
+
+    /// The whole blob, which must not be longer than `limit` bytes.
+    pub fn bytes(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
+        if self.len > limit {
+            return Err(Error::invalid(format!("{name} has {} bytes; at most {limit} are accepted", self.len)));
+        }
+        let mut bytes = Vec::new();
+        self.reader().read_to_end(&mut bytes).map_err(Error::io("read", name))?;
+        Ok(bytes)
+    }
+}
+
+/// Reads a [`Blob`]; never past its end.
+#[derive(Debug)]
+pub(crate) struct BlobReader {
+    blob: Blob,
+    at: u64,
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let left = usize::try_from(self.blob.len - self.at).unwrap_or(usize::MAX);
+        let wanted = left.min(buf.len());
+        let n = sys::file::read_at(&*self.blob.file, &mut buf[..wanted], self.blob.offset + self.at)?;
+        if n < wanted {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+/// Named blobs of an archive or a directory.
+pub(crate) enum Source {
+    Archive(HashMap<Vec<u8>, Member>),
+    Layout(Root),
+}
+
+/// What an archive holds under a name.
+pub(crate) enum Member {
+    File(Blob),
+    /// `docker save` before 25 stores a layer once, and again as a symbolic link to the first.
+    Link(Vec<u8>),
+}
+
+impl Source {
+    /// Opens `input`. An archive that is compressed or comes through a pipe is first written to a nameless file in
+    /// `spool`, because its index stands at its end.
+    pub fn open(input: Input, spool: &Path, limits: &compress::Limits, progress: &dyn Progress) -> Result<Self> {
+        match input {
+            Input::Path(path) if path.is_dir() => Ok(Self::Layout(Root::open(&path)?)),
+            Input::Path(path) => {
+                let fd = std::fs::File::open(&path).map_err(Error::io("open", &path))?;
+                if fd.metadata().map_err(Error::io("stat", &path))?.is_file() {
+                    return Self::from_file(fd, spool, limits, progress);
+                }
+                Self::from_stream(Box::new(fd), spool, limits, progress)
+            }
+            Input::Stream(stream) => Self::from_stream(stream, spool, limits, progress),
+        }
+    }
+
+    fn from_file(
+        mut file: std::fs::File,
+        spool: &Path,
+        limits: &compress::Limits,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let mut magic = [0; compress::MAGIC_BYTES];
+        let n = sys::file::read_at(&file, &mut magic, 0)?;
+        if Compression::detect(&magic[..n]) != Compression::None {
+            file.rewind().map_err(Error::io("rewind", "archive"))?;
+            return Self::from_stream(Box::new(file), spool, limits, progress);
+        }
+        Self::index(file)
+    }
+
+    fn from_stream(
+        stream: Box<dyn Read + Send>,
+        spool: &Path,
+        limits: &compress::Limits,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let (_, mut plain) = compress::open(stream, *limits)?;
+        let file = sys::file::temporary(spool)?;
+        progress.start("archive", Phase::Reading, None);
+        let mut buf = vec![0; 1 << 20];
+        loop {
+            let n = plain.read(&mut buf).map_err(Error::io("read", "archive"))?;
+            if n == 0 {
+                break;
+            }
+            sys::file::write_all(&file, &buf[..n])?;
+            progress.advance("archive", n as u64);
+        }
+        progress.finish("archive");
+        let mut file = std::fs::File::from(file);
+        file.rewind().map_err(Error::io("rewind", "archive"))?;
+        Self::index(file)
+    }
+
+    /// Finds the members of a plain tar file.
+    fn index(file: std::fs::File) -> Result<Self> {
+        let fd = Arc::new(OwnedFd::from(file.try_clone().map_err(Error::io("open", "archive"))?));
+        let mut reader = tar::Reader::seekable(file, tar::Limits::default());
+        let mut members = HashMap::new();
+        while let Some(tar::Member { entry, offset }) = reader.next_member()? {
+            let member = match entry.kind {
+                tar::Kind::Regular if entry.sparse.is_none() => {
+                    Member::File(Blob { file: fd.clone(), offset, len: entry.size })
+                }
+                tar::Kind::Symlink => Member::Link(join(parent(&entry.path), &entry.link)),
+                tar::Kind::HardLink => Member::Link(clean(&entry.link)),
+                _ => continue,
+            };
+            members.insert(clean(&entry.path), member);
+        }
+        Ok(Self::Archive(members))
+    }
+
+    /// The blob called `name`, if there is one. In a directory no link is followed.
+    pub fn find(&self, name: &str) -> Result<Option<Blob>> {
+        match self {
+            Self::Archive(members) => {
+                let mut name = clean(name.as_bytes());
+                // As many links as a chain of links in an archive can honestly have.
+                for _ in 0..8 {
+                    match members.get(&name) {
+                        Some(Member::File(blob)) => return Ok(Some(blob.clone())),
+                        Some(Member::Link(target)) => name = target.clone(),
+                        None => return Ok(None),
+                    }
+                }
+                Ok(None)
+            }
+            Self::Layout(root) => match root.file_nofollow(Path::new(name)) {
+                Ok(fd) => {
+                    let len = sys::meta::of_fd(&fd)?.size;
+                    Ok(Some(Blob { file: Arc::new(fd), offset: 0, len }))
+                }
+                Err(e) if e.is_not_found() => Ok(None),
+                Err(e) => Err(e.into()),
+            },
+        }
+    }
+
+    /// The blob called `name`, which has to be there.
+    pub fn get(&self, name: &str) -> Result<Blob> {
+        self.find(name)?.ok_or_else(|| Error::invalid(format!("the archive has no member {name}")))
+    }
+}
+
+fn parent(path: &[u8]) -> &[u8] {
+    path.iter().rposition(|b| *b == b'/').map_or(b"", |slash| &path[..slash])
+}
+
+fn join(dir: &[u8], link: &[u8]) -> Vec<u8> {
+    if link.starts_with(b"/") { clean(link) } else { clean(&[dir, b"/", link].concat()) }
+}
+
+/// A member's name without `.`, `..` and doubled slashes; `..` stops at the top.
+fn clean(name: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for component in Path::new(OsStr::from_bytes(name)).components() {
+        match component {
+            std::path::Component::Normal(part) => parts.push(part.as_bytes()),
+            std::path::Component::ParentDir => drop(parts.pop()),
+            _ => {}
+        }
+    }
+    parts.join(&b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cleaned_and_links_resolved_inside_the_archive() {
+        assert_eq!(clean(b"./a//b/../c"), b"a/c");
+        assert_eq!(clean(b"../../x"), b"x");
+        assert_eq!(join(parent(b"id/layer.tar"), b"../other/layer.tar"), b"other/layer.tar");
+    }
+}

@@ -1,0 +1,93 @@
+//! Whose store it is: stores of root and of other users never mix.
+//!
+//! Layers of root hold whiteouts and attributes that only root can make (`trusted.overlay.*`, device nodes); those of
+//! a user hold their stand-ins (`user.overlay.*`). Opening one as the other would show, and write, wrong layers. So
+//! the directory has to be ours, and the kind of user that made the store is written down, because inside a user
+//! namespace everybody is user 0.
+
+use std::path::Path;
+
+use sys::AsFd;
+
+use crate::error::{Error, Result};
+use crate::small::{find_text, os};
+
+/// The file in the private directory that names the format and the kind of owner.
+pub(crate) const MARKER: &str = "store";
+const FORMAT: &str = "layercake-1";
+
+/// The kind of user that works on a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// User 0 of the whole machine.
+    Root,
+    /// Anybody else, also as user 0 of a user namespace.
+    User,
+}
+
+impl Kind {
+    pub(crate) fn of_this_process() -> Self {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        Self::from_map(sys::process::euid(), &map)
+    }
+
+    /// The initial user namespace maps everybody to themselves.
+    fn from_map(euid: u32, map: &str) -> Self {
+        let identity = map.split_whitespace().eq(["0", "0", "4294967295"]);
+        if euid == 0 && (identity || map.is_empty()) { Self::Root } else { Self::User }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Refuses a data root that belongs to somebody else.
+pub(crate) fn check(path: &Path, root: impl AsFd, private: Option<impl AsFd>) -> Result<()> {
+    let mine = Kind::of_this_process();
+    let refuse = |owner: String| Error::Ownership { path: path.to_owned(), owner, user: describe(mine) };
+    let uid = sys::meta::of_fd(root)?.uid;
+    if uid != sys::process::euid() {
+        return Err(refuse(format!("user {uid}")));
+    }
+    let Some(private) = private else { return Ok(()) };
+    match find_text(private, MARKER)? {
+        Some(text) if text.split_whitespace().nth(1) != Some(mine.word()) => {
+            Err(refuse(text.split_whitespace().nth(1).unwrap_or("an unknown program").to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes down whose store it is, once.
+pub(crate) fn mark(private: impl AsFd) -> Result<()> {
+    if find_text(&private, MARKER)?.is_none() {
+        let text = format!("{FORMAT} {}\n", Kind::of_this_process().word());
+        sys::atomic::replace(private, os(MARKER), 0o600, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn describe(kind: Kind) -> String {
+    match kind {
+        Kind::Root => "root".to_owned(),
+        Kind::User => format!("user {}", sys::process::euid()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_0_of_a_namespace_is_not_root() {
+        let initial = "         0          0 4294967295\n";
+        assert_eq!(Kind::from_map(0, initial), Kind::Root);
+        assert_eq!(Kind::from_map(1000, initial), Kind::User);
+        assert_eq!(Kind::from_map(0, "         0       1000          1\n"), Kind::User);
+        assert_eq!(Kind::from_map(0, "0 1000 1\n1 100000 65536\n"), Kind::User);
+    }
+}

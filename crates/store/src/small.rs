@@ -1,0 +1,54 @@
+//! Small files and names: the few steps that every module takes.
+
+use std::ffi::OsStr;
+
+use sys::{AsFd, OwnedFd};
+
+use crate::error::Result;
+
+/// A name for a system call.
+pub(crate) fn os(name: &str) -> &OsStr {
+    OsStr::new(name)
+}
+
+/// Opens the directory `name`, or says `None` if it is not there.
+pub(crate) fn find_dir(parent: impl AsFd, name: &str) -> Result<Option<OwnedFd>> {
+    absent(sys::dir::open(parent, os(name)))
+}
+
+/// `None` for what is not there.
+pub(crate) fn absent<T>(result: sys::Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if e.is_not_found() => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Reads a file of one value: text without the white space around it, which readers of this format have always
+/// ignored (moby.md §4). Bytes that are no text come out as replacement characters, which no value contains.
+pub(crate) fn find_text(parent: impl AsFd, name: &str) -> Result<Option<String>> {
+    let bytes = sys::atomic::find(parent, os(name))?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+}
+
+/// The names in a directory that are text, in byte order. Whatever is not text is not ours and not Docker's.
+pub(crate) fn names(dir: impl AsFd) -> Result<Vec<String>> {
+    let entries = sys::dir::list_sorted(dir)?;
+    Ok(entries.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
+}
+
+/// As [`names`], of a directory that may be absent.
+pub(crate) fn names_in(dir: Option<&OwnedFd>) -> Result<Vec<String>> {
+    dir.map_or_else(|| Ok(Vec::new()), names)
+}
+
+/// 64 random hexadecimal digits.
+pub(crate) fn random_hex() -> String {
+    sys::process::random::<32>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Removes an empty directory if it can be removed: one that filled up meanwhile, or is gone, is left alone.
+pub(crate) fn rmdir_if_empty(parent: impl AsFd, name: &str) {
+    let _ = sys::dir::rmdir(parent, os(name));
+}

@@ -1,0 +1,200 @@
+//! What a running command has not published yet.
+//!
+//! One directory per command, `layercake/work/<16 hex>/`, locked with flock(2) by its process. A directory that nobody
+//! has locked is garbage, whatever is in it. The file `notes` in it lists what the command was about to make outside:
+//! directories of the driver, and names whose users might never have come to be.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+
+use model::{CacheId, ChainId, ContainerId, MountId};
+use sys::OwnedFd;
+use sys::lock::{Lock, Mutual};
+
+use crate::error::Result;
+use crate::root::DataRoot;
+use crate::small::{find_text, names_in, os};
+
+const NOTES: &str = "notes";
+
+/// Something that a command is about to make, to be taken back if it dies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// A layer: first the driver's directory, then, if its chain is known, the name in the layerdb.
+    Layer {
+        /// The driver's directory.
+        cache_id: CacheId,
+        /// The layer that it will become.
+        chain: Option<ChainId>,
+    },
+    /// A container's writable layer, its init layer, and their entry in `layerdb/mounts`.
+    Mount {
+        /// The container.
+        container: ContainerId,
+        /// The driver's directory.
+        mount_id: MountId,
+    },
+}
+
+/// The directory of a running command. Dropped without [`Work::finish`] it is removed if nothing was noted; else it
+/// stays for the sweep, because what was noted may be there.
+#[derive(Debug)]
+pub struct Work<'a> {
+    pub(crate) root: &'a DataRoot,
+    name: String,
+    fd: OwnedFd,
+    _lock: Lock,
+    next: AtomicU64,
+    notes: Mutex<Option<OwnedFd>>,
+}
+
+impl DataRoot {
+    /// Makes the directory for a command that changes the store.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly), system calls.
+    pub fn begin(&self) -> Result<Work<'_>> {
+        let all = self.writable(&self.dirs.work)?;
+        loop {
+            let name = format!("{:016x}", u64::from_le_bytes(sys::process::random()));
+            sys::dir::mkdir(all, os(&name), 0o700)?;
+            // A sweep that comes between these calls takes the directory for garbage. Then there is another name.
+            let Some(fd) = crate::small::find_dir(all, &name)? else { continue };
+            let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&fd)?, Mutual::Exclusive)? else { continue };
+            if sys::meta::find(all, os(&name))?.is_some() {
+                let (next, notes) = (AtomicU64::new(0), Mutex::new(None));
+                return Ok(Work { root: self, name, fd, _lock: lock, next, notes });
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Creates a file (0600) for whatever the command has to keep for a while. It goes with the work.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn scratch(&self) -> Result<File> {
+        Ok(File::from(sys::dir::create_file(&self.fd, os(&self.next_name("scratch")), 0o600)?))
+    }
+
+    /// Notes what is about to be made. Durable when this returns, so call it once for many things, and before the
+    /// first of them is made.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn note(&self, intents: &[Intent]) -> Result<()> {
+        let text: String = intents.iter().map(|intent| line(intent) + "\n").collect();
+        let mut notes = self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let first = notes.is_none();
+        let fd = match notes.take() {
+            Some(fd) => fd,
+            None => sys::dir::create_file(&self.fd, os(NOTES), 0o600)?,
+        };
+        let fd = notes.insert(fd);
+        sys::file::write_all(&*fd, text.as_bytes())?;
+        sys::file::sync(&*fd)?;
+        if first {
+            sys::dir::sync(&self.fd)?;
+            sys::dir::sync(self.root.writable(&self.root.dirs.work)?)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the directory. Everything noted has been published with its users, or taken back.
+    ///
+    /// # Errors
+    /// System calls; the next sweep tries again.
+    pub fn finish(self) -> Result<()> {
+        // The notes go first: without them what is left is plain garbage.
+        let noted = self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if noted.is_some() {
+            sys::dir::unlink(&self.fd, os(NOTES))?;
+        }
+        self.remove()
+    }
+
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// A name that is free in the directory.
+    pub(crate) fn next_name(&self, kind: &str) -> String {
+        format!("{kind}-{}", self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn remove(&self) -> Result<()> {
+        Ok(sys::tree::remove(self.root.writable(&self.root.dirs.work)?, OsStr::new(&self.name))?)
+    }
+}
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        if self.notes.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).is_none() {
+            let _ = self.remove();
+        }
+    }
+}
+
+/// The directory of a command that died, locked by us now.
+#[derive(Debug)]
+pub struct DeadWork<'a> {
+    root: &'a DataRoot,
+    name: String,
+    _lock: Lock,
+    pub(crate) intents: Vec<Intent>,
+}
+
+impl DeadWork<'_> {
+    /// Removes the directory, after all that was noted has been looked after.
+    ///
+    /// # Errors
+    /// System calls; the next sweep tries again.
+    pub fn finish(self) -> Result<()> {
+        Ok(sys::tree::remove(self.root.writable(&self.root.dirs.work)?, os(&self.name))?)
+    }
+}
+
+/// Finds the directories of commands that died. Those that left no notes are removed at once.
+pub(crate) fn dead(root: &DataRoot) -> Result<Vec<DeadWork<'_>>> {
+    let mut found = Vec::new();
+    let all = root.writable(&root.dirs.work)?;
+    for name in names_in(root.dirs.work.as_ref())? {
+        let Some(fd) = crate::small::find_dir(all, &name)? else { continue };
+        let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&fd)?, Mutual::Exclusive)? else { continue };
+        let notes = find_text(&fd, NOTES)?.unwrap_or_default();
+        let intents: Vec<Intent> = notes.lines().filter_map(parse).collect();
+        let work = DeadWork { root, name, _lock: lock, intents };
+        if work.intents.is_empty() {
+            work.finish()?;
+        } else {
+            found.push(work);
+        }
+    }
+    Ok(found)
+}
+
+fn line(intent: &Intent) -> String {
+    match intent {
+        Intent::Layer { cache_id, chain: None } => format!("layer - {cache_id}"),
+        Intent::Layer { cache_id, chain: Some(chain) } => format!("layer {chain} {cache_id}"),
+        Intent::Mount { container, mount_id } => format!("mount {container} {mount_id}"),
+    }
+}
+
+/// Reads a line of the notes; one that a power cut tore is `None`: what it stood for was not made yet.
+fn parse(line: &str) -> Option<Intent> {
+    let mut words = line.splitn(3, ' ');
+    match (words.next()?, words.next()?, words.next()?) {
+        ("layer", "-", cache) => Some(Intent::Layer { cache_id: cache.parse().ok()?, chain: None }),
+        ("layer", chain, cache) => {
+            Some(Intent::Layer { cache_id: cache.parse().ok()?, chain: Some(chain.parse().ok()?) })
+        }
+        ("mount", container, mount) => {
+            Some(Intent::Mount { container: container.parse().ok()?, mount_id: mount.parse().ok()? })
+        }
+        _ => None,
+    }
+}

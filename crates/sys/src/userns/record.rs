@@ -1,0 +1,134 @@
+//! The record of a holder: which process it is.
+//!
+//! A pid alone is not enough, for pids are given out again. Pid, start time and boot together name one process.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::error::{Error, Result};
+use crate::{AsFd, OwnedFd, atomic, dir};
+
+/// A holder, as its record file describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    /// Its process id.
+    pub(super) pid: u32,
+    /// Its start, in clock ticks since boot (proc_pid_stat(5), field 22).
+    started: u64,
+    /// The boot that the ticks count from.
+    boot: String,
+    /// Why the namespace has one id only, if it has.
+    pub(super) note: Option<String>,
+}
+
+impl Record {
+    /// The record of a process that runs now.
+    pub(super) fn of(pid: u32, note: Option<String>) -> Result<Self> {
+        Ok(Self { pid, started: start_time(pid)?, boot: boot_id()?, note })
+    }
+
+    /// Reads the record `name`. `None` if there is none, or one that no holder wrote: it names no holder either way.
+    pub(super) fn read(parent: impl AsFd, name: &OsStr) -> Result<Option<Self>> {
+        Ok(atomic::find(parent, name)?.and_then(|bytes| Self::parse(&String::from_utf8_lossy(&bytes))))
+    }
+
+    /// Replaces the record `name`. It need not be durable: no holder outlives a power cut.
+    pub(super) fn write(&self, parent: impl AsFd, name: &OsStr) -> Result<()> {
+        let mut temp = OsString::from(atomic::TEMP_PREFIX);
+        temp.push(name);
+        match dir::unlink(&parent, &temp) {
+            Err(e) if !e.is_not_found() => return Err(e),
+            _ => {}
+        }
+        atomic::create_unsynced(&parent, &temp, 0o600, self.to_text().as_bytes())?;
+        dir::rename(&parent, &temp, &parent, name)
+    }
+
+    /// Removes the record `name` if it is this process's.
+    pub(super) fn remove_own(parent: impl AsFd, name: &OsStr) -> Result<()> {
+        match Self::read(&parent, name)? {
+            Some(record) if record.pid == std::process::id() => dir::unlink(&parent, name),
+            _ => Ok(()),
+        }
+    }
+
+    /// A descriptor of the process, if it still runs: from then on no other process can take its place.
+    pub(super) fn open(&self) -> Option<OwnedFd> {
+        let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
+        let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        let is_it = start_time(self.pid).ok()? == self.started && boot_id().ok()? == self.boot;
+        is_it.then_some(fd)
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("pid {}\nstarted {}\nboot {}\n", self.pid, self.started, self.boot);
+        if let Some(note) = &self.note {
+            text += &format!("note {}\n", note.replace('\n', " "));
+        }
+        text
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let field = |key: &str| text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(' '));
+        Some(Self {
+            pid: field("pid")?.parse().ok()?,
+            started: field("started")?.parse().ok()?,
+            boot: field("boot")?.to_owned(),
+            note: field("note").map(str::to_owned),
+        })
+    }
+}
+
+fn boot_id() -> Result<String> {
+    Ok(super::read(Path::new("/proc/sys/kernel/random/boot_id"))?.trim().to_owned())
+}
+
+fn start_time(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = super::read(Path::new(&path))?;
+    parse_start_time(&stat).ok_or_else(|| Error::new("read", path, rustix::io::Errno::INVAL))
+}
+
+/// Field 22. The second field, the name, stands in brackets and can hold anything, brackets and spaces too.
+fn parse_start_time(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back() {
+        let record = Record::of(std::process::id(), Some("a\nb".into())).unwrap();
+        let back = Record::parse(&record.to_text()).unwrap();
+        assert_eq!(back, Record { note: Some("a b".into()), ..record });
+        assert!(back.open().is_some());
+    }
+
+    #[test]
+    fn a_reused_pid_is_not_the_holder() {
+        let record = Record::of(std::process::id(), None).unwrap();
+        assert!(Record { started: record.started + 1, ..record.clone() }.open().is_none());
+        assert!(Record { boot: "another".into(), ..record.clone() }.open().is_none());
+        assert!(Record { pid: u32::MAX, ..record }.open().is_none());
+    }
+
+    #[test]
+    fn a_torn_record_names_no_holder() {
+        let text = Record::of(std::process::id(), None).unwrap().to_text();
+        for end in 0..text.len() - 1 {
+            // A cut inside the boot id parses, and then belongs to no boot.
+            assert!(Record::parse(&text[..end]).and_then(|r| r.open()).is_none(), "{end}");
+        }
+    }
+
+    #[test]
+    fn the_start_time_is_found_behind_a_hostile_name() {
+        let stat = "7 (a) R 1 (b)) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21";
+        assert_eq!(parse_start_time(stat), Some(4242));
+    }
+}
