@@ -105,8 +105,8 @@ pub fn decoder<R: Read + Send + 'static>(
             Box::new(lzma_rust2::XzReader::new_mem_limit(buffered, true, kibibytes))
         }
         Compression::Zstd => {
-            let mut decoder =
-                zstd::stream::read::Decoder::with_buffer(buffered).map_err(Error::io("starting zstd decoder"))?;
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered)
+                .map_err(Error::io("starting zstd decoder"))?;
             // The format allows 10 to 41; libzstd accepts up to 31.
             let log = limits.max_window.max(1).ilog2().clamp(10, 31);
             decoder.window_log_max(log).map_err(Error::io("starting zstd decoder"))?;
@@ -136,9 +136,9 @@ pub fn encoder<W: Write>(kind: Compression, out: W) -> Result<Encoder<W>> {
             let header = flate2::GzBuilder::new().mtime(0).operating_system(255);
             Ok(Encoder::Gzip(header.write(out, flate2::Compression::default())))
         }
-        Compression::Zstd => {
-            zstd::stream::write::Encoder::new(out, 0).map(Encoder::Zstd).map_err(Error::io("starting zstd encoder"))
-        }
+        Compression::Zstd => zstd::stream::write::Encoder::new(out, 0)
+            .map(Encoder::Zstd)
+            .map_err(Error::io("starting zstd encoder")),
         Compression::Bzip2 | Compression::Xz => Err(Error::Io {
             operation: "starting encoder",
             source: io::Error::new(io::ErrorKind::Unsupported, format!("{kind} is only read, not written")),
@@ -334,7 +334,8 @@ mod tests {
     #[test]
     fn large_windows_need_a_larger_limit() {
         let limits = Limits { max_window: 1 << 20, ..Limits::default() };
-        let noise: Vec<u8> = (0..3_000_000_u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        let noise: Vec<u8> =
+            (0..3_000_000_u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
         encoder.window_log(23).unwrap();
         encoder.write_all(&noise).unwrap();

@@ -9,10 +9,12 @@
 //! Nothing in here is part of the store. The kernel gives back a dead owner's lock, so whoever gets the lock of a
 //! stage knows that its owner is gone, and may throw the stage away.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use model::CacheId;
+use model::{CacheId, LinkId};
 use sys::lock::{self, Lock, Mutual};
 use sys::{AsFd, Errno, OwnedFd, dir, meta, tree};
 
@@ -40,6 +42,7 @@ pub struct Stage {
     parent: OwnedFd,
     name: OsString,
     lock: Lock,
+    links: Mutex<HashMap<LinkId, CacheId>>,
 }
 
 impl Stage {
@@ -55,6 +58,16 @@ impl Stage {
     /// Whether a layer of this name is staged here.
     pub fn contains(&self, id: &CacheId) -> Result<bool> {
         Ok(meta::find(&self.dir, OsStr::new(id.as_str()))?.is_some())
+    }
+
+    /// Keeps in mind that the staged layer `id` has this short name, which nothing on the disk leads from.
+    pub(crate) fn note_link(&self, link: LinkId, id: &CacheId) {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).insert(link, id.clone());
+    }
+
+    /// The staged layer that has this short name.
+    pub(crate) fn linked(&self, link: &LinkId) -> Option<CacheId> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).get(link).cloned()
     }
 
     /// Removes the stage with all that was not published: the space is free when this returns.
@@ -94,7 +107,7 @@ pub(crate) fn stage(home: &OwnedFd, home_path: &Path) -> Result<Stage> {
         let at_name = meta::find(&staging, &name)?;
         if at_name.is_some_and(|m| meta::of_fd(&fd).is_ok_and(|f| (f.dev, f.ino) == (m.dev, m.ino))) {
             let path = home_path.join(NAME).join(STAGING).join(&name);
-            return Ok(Stage { dir: fd, path, parent: staging, name, lock });
+            return Ok(Stage { dir: fd, path, parent: staging, name, lock, links: Mutex::default() });
         }
     }
 }

@@ -42,6 +42,9 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// A layer that was to be shared was removed meanwhile; trying again helps.
+    #[error("layer {0} was removed while it was about to be used: try again")]
+    LayerVanished(model::ChainId),
     /// Damage in the store; `check --repair` may help.
     #[error("{0}")]
     Damaged(String),
@@ -93,6 +96,14 @@ impl Error {
     /// A thread of ours panicked: a fault of layercake, reported as an error of the verb.
     pub(crate) fn thread(doing: &str, name: &str) -> Self {
         Self::Io { op: "run", subject: format!("thread {doing} {name}"), source: std::io::Error::other("it panicked") }
+    }
+
+    /// Says which layer it was about.
+    pub(crate) fn in_layer(self, name: &str) -> Self {
+        match self {
+            wrong @ (Self::WrongDiffId { .. } | Self::Layer { .. }) => wrong,
+            source => Self::Layer { name: name.to_owned(), source: Box::new(source) },
+        }
     }
 
     /// Whether the device is full, by bytes, inodes or quota.

@@ -199,8 +199,10 @@ mod tests {
         fn what_is_written_reads_back(text: String, number: f64) {
             prop_assume!(number.is_finite());
             for style in [STORED, LINE, INDENTED] {
-                let json = style.to_string(&json!([text, number])).unwrap();
-                prop_assert_eq!(serde_json::from_str::<(String, f64)>(&json).unwrap(), (text.clone(), number));
+                let json = style.to_string(&text).unwrap();
+                prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text.clone());
+                // Rust's own parser: serde_json's default one is off by one in the last place.
+                prop_assert_eq!(style.to_string(&number).unwrap().parse::<f64>().unwrap(), number);
             }
         }
     }

@@ -90,7 +90,7 @@ const ADJECTIVES: [&str; 60] = [
 
 /// Women and men of science and engineering, by surname.
 const PEOPLE: [&str; 60] = [
-    "agnodice", "anning", "avicenna", "bernoulli", "blackett", "bolyai", "cannon", "carver", "cassini",
+    "agnodice", "anning", "archimedes", "bernoulli", "blackett", "bolyai", "cannon", "carver", "cassini",
     "celsius", "chatelet", "cori", "cuvier", "dirac", "drebbel", "eddington", "eratosthenes", "fourier",
     "fraunhofer", "gibbs", "guericke", "halley", "hero", "herschel", "hooke", "huygens", "ibnsina", "joule",
     "kirch", "kirchhoff", "kwolek", "lagrange", "lavoisier", "leavitt", "linnaeus", "lyell", "maxwell",

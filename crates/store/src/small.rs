@@ -52,3 +52,13 @@ pub(crate) fn random_hex() -> String {
 pub(crate) fn rmdir_if_empty(parent: impl AsFd, name: &str) {
     let _ = sys::dir::rmdir(parent, os(name));
 }
+
+/// Makes the files in a directory, and their names, durable.
+pub(crate) fn sync_files(dir: &OwnedFd) -> Result<()> {
+    for entry in sys::dir::list(dir)? {
+        if entry.kind != Some(sys::FileKind::Dir) {
+            sys::file::sync(sys::dir::open_file(dir, &entry.name)?)?;
+        }
+    }
+    Ok(sys::dir::sync(dir)?)
+}

@@ -29,6 +29,11 @@ pub fn open_path(path: &Path) -> Result<OwnedFd> {
     rfs::open(path, DIR, Mode::empty()).at("open directory", path)
 }
 
+/// Where an open directory is now. Only for messages: it can be moved at once.
+pub fn path(fd: impl AsFd) -> std::path::PathBuf {
+    crate::error::path_of(fd)
+}
+
 /// Opens the directory `name`.
 pub fn open(dir: impl AsFd, name: &OsStr) -> Result<OwnedFd> {
     let name = component("open directory", &dir, name)?;

@@ -165,9 +165,3 @@ fn record_copy(from: impl AsFd, to: impl AsFd, size: u64) {
         Op::Write { path: crate::error::path_of(&to), ino: record::ino(&to), offset: 0, data: data.into() }
     });
 }
-
-/// A new nameless file in `dir`, for reading and writing: it goes with its descriptor.
-pub fn temporary(dir: &std::path::Path) -> Result<crate::OwnedFd> {
-    let flags = rfs::OFlags::TMPFILE | rfs::OFlags::RDWR | rfs::OFlags::CLOEXEC;
-    rfs::open(dir, flags, rfs::Mode::from_raw_mode(0o600)).at("create temporary file in", dir)
-}

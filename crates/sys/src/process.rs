@@ -27,6 +27,14 @@ pub fn clear_umask() {
     rustix::process::umask(rustix::fs::Mode::empty());
 }
 
+/// The umask, asked of `/proc` so that it is not changed meanwhile; all bits if that cannot be read, so that a caller
+/// who corrects modes corrects too much rather than too little.
+pub fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o777)
+}
+
 /// Effective user id.
 pub fn euid() -> u32 {
     rustix::process::geteuid().as_raw()

@@ -30,6 +30,7 @@ pub enum Op {
     Chmod { path: PathBuf, mode: u32 },
     SetTimes { path: PathBuf, atime: Time, mtime: Time },
     SetXattr { path: PathBuf, key: OsString, value: Box<[u8]> },
+    RemoveXattr { path: PathBuf, key: OsString },
     SyncFile { path: PathBuf, ino: u64 },
     SyncDir { path: PathBuf },
     SyncFs { path: PathBuf },

@@ -96,6 +96,14 @@ impl Root {
         Ok((self.dir(parent)?, name.to_owned()))
     }
 
+    /// As [`parent`](Self::parent), but a link anywhere on the way is refused with `ELOOP`.
+    pub fn parent_nofollow(&self, path: &Path) -> Result<(OwnedFd, OsString)> {
+        let no_name = || Error::new("open parent of", self.path.join(relative(path)), Errno::INVAL);
+        let name = path.file_name().ok_or_else(no_name)?;
+        let parent = path.parent().unwrap_or(Path::new(""));
+        Ok((self.dir_nofollow(parent)?, name.to_owned()))
+    }
+
     /// Where `path` leads when all its links are followed inside the root, as a path below the root.
     pub fn resolve(&self, path: &Path) -> Result<PathBuf> {
         let fd = self.openat(path, OFlags::PATH)?;

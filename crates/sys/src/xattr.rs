@@ -92,9 +92,21 @@ pub fn set_fd(fd: impl AsFd, key: &OsStr, value: &[u8]) -> Result<()> {
 pub fn remove(dir: impl AsFd, name: &OsStr, key: &OsStr) -> Result<()> {
     let path = magic("remove xattr of", &dir, name)?;
     match rfs::lremovexattr(&path, key) {
-        Ok(()) | Err(Errno::NODATA) => Ok(()),
-        Err(e) => Err(Error::new("remove xattr of", crate::error::path_of(&dir).join(name), e)),
+        Ok(()) => record::log(|| Op::RemoveXattr { path: record::path(&dir, name), key: key.into() }),
+        Err(Errno::NODATA) => {}
+        Err(e) => return Err(Error::new("remove xattr of", crate::error::path_of(&dir).join(name), e)),
     }
+    Ok(())
+}
+
+/// Removes attribute `key` behind a descriptor; one that is not set is no error.
+pub fn remove_fd(fd: impl AsFd, key: &OsStr) -> Result<()> {
+    match rfs::fremovexattr(&fd, key) {
+        Ok(()) => record::log(|| Op::RemoveXattr { path: crate::error::path_of(&fd), key: key.into() }),
+        Err(Errno::NODATA) => {}
+        Err(e) => return Err(e).at_fd("remove xattr of", &fd),
+    }
+    Ok(())
 }
 
 /// Whether `key` is one of the kernel overlay's own attributes, which no archive may set (moby.md §15).

@@ -16,15 +16,18 @@
 //! - a sparse map whose extents do not add up to the payload is refused at once, not when the payload is read;
 //! - sparse maps are limited by their number of extents, [`Limits::sparse_extents`].
 
+mod encode;
 mod header;
 mod parser;
 mod pax;
 mod reader;
+mod sink;
 mod sparse;
 mod writer;
 
-pub use parser::{Parser, Sink, parse};
+pub use parser::Parser;
 pub use reader::{Member, Reader};
+pub use sink::{Sink, parse};
 pub use writer::Writer;
 
 /// Size of a tar block in bytes.

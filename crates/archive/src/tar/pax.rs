@@ -67,7 +67,16 @@ impl<'a> Records<'a> {
 pub(super) fn is_basic(key: &[u8]) -> bool {
     matches!(
         key,
-        b"path" | b"linkpath" | b"uname" | b"gname" | b"uid" | b"gid" | b"size" | b"mtime" | b"atime" | b"ctime"
+        b"path"
+            | b"linkpath"
+            | b"uname"
+            | b"gname"
+            | b"uid"
+            | b"gid"
+            | b"size"
+            | b"mtime"
+            | b"atime"
+            | b"ctime"
     )
 }
 
@@ -110,7 +119,8 @@ fn split_record(body: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 /// Whether a record may be read and written: NUL is allowed only in values that are not names.
 pub(super) fn valid(key: &[u8], value: &[u8]) -> bool {
     let text = matches!(key, b"path" | b"linkpath" | b"uname" | b"gname");
-    !key.is_empty() && !key.contains(&b'=') && !key.contains(&0) && !(text && value.contains(&0))
+    let key_is_good = !(key.is_empty() || key.contains(&b'=') || key.contains(&0));
+    key_is_good && (!text || !value.contains(&0))
 }
 
 /// A decimal number with optional sign.
@@ -167,16 +177,16 @@ mod tests {
 
     #[test]
     fn records_are_cut_as_go_cuts_them() {
-        let ok: &[(&[u8], &[u8], &[u8], &[u8])] = &[
-            (b"6 k=v\n\n", b"k", b"v", b"\n"),
-            (b"19 path=/etc/hosts\n", b"path", b"/etc/hosts", b""),
-            (b"8 a=b=c\nx", b"a", b"b=c", b"x"),
-            (b"+7 k=v\n", b"k", b"v", b""),
-            (b"7 k=\0\0\n", b"k", b"\0\0", b""),
-            (b"5 k=\n", b"k", b"", b""),
-        ];
-        for (body, key, value, rest) in ok {
-            assert_eq!(split_record(body), Some((*key, *value, *rest)), "{body:?}");
+        for (body, key, value, rest) in [
+            ("6 k=v\n\n", "k", "v", "\n"),
+            ("19 path=/etc/hosts\n", "path", "/etc/hosts", ""),
+            ("8 a=b=c\nx", "a", "b=c", "x"),
+            ("+7 k=v\n", "k", "v", ""),
+            ("7 k=\0\0\n", "k", "\0\0", ""),
+            ("5 k=\n", "k", "", ""),
+        ] {
+            let expected = (key.as_bytes(), value.as_bytes(), rest.as_bytes());
+            assert_eq!(split_record(body.as_bytes()), Some(expected), "{body:?}");
         }
         for bad in [
             &b"6k=v\n"[..],
@@ -214,7 +224,16 @@ mod tests {
         }
         assert_eq!(time(b"1.0123456789999").unwrap().nanos, 12345678);
         assert_eq!(time(b"3.").unwrap(), Timestamp { secs: 3, nanos: 0 });
-        for bad in [&b""[..], b".5", b"1.-5", b"1.5x", b"x", b"1 ", b"9999999999999999999", b"-9223372036854775808.5"] {
+        for bad in [
+            &b""[..],
+            b".5",
+            b"1.-5",
+            b"1.5x",
+            b"x",
+            b"1 ",
+            b"9999999999999999999",
+            b"-9223372036854775808.5",
+        ] {
             assert_eq!(time(bad), None, "{bad:?}");
         }
     }

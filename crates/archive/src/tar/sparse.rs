@@ -71,7 +71,12 @@ fn check_count(count: u64, limits: &Limits) -> Result<(), TarFault> {
     if count <= limit {
         return Ok(());
     }
-    Err(TarFault::Limit { what: "a number of sparse extents", size: count, limit_name: "sparse_extents", limit })
+    Err(TarFault::Limit {
+        what: "a number of sparse extents",
+        size: count,
+        limit_name: "sparse_extents",
+        limit,
+    })
 }
 
 /// File size in the header of an old GNU sparse file. Star uses the same type flag with another layout.
@@ -101,7 +106,10 @@ pub(super) struct PaxSparse<'a> {
 
 /// Recognises a sparse file as Go does: by the version records, without them by a map; other versions are plain
 /// files.
-pub(super) fn from_pax<'a>(records: &Records<'a>, limits: &Limits) -> Result<Option<PaxSparse<'a>>, TarFault> {
+pub(super) fn from_pax<'a>(
+    records: &Records<'a>,
+    limits: &Limits,
+) -> Result<Option<PaxSparse<'a>>, TarFault> {
     let version = (records.get("GNU.sparse.major"), records.get("GNU.sparse.minor"));
     let has_map = !records.sparse_pairs.is_empty() || records.get("GNU.sparse.map").is_some();
     let map = match version {
@@ -111,7 +119,8 @@ pub(super) fn from_pax<'a>(records: &Records<'a>, limits: &Limits) -> Result<Opt
         _ => return Ok(None),
     };
     let size = records.get("GNU.sparse.size").or_else(|| records.get("GNU.sparse.realsize"));
-    let real_size = size.map(|v| integer(v).ok_or(TarFault::Sparse("file size is not a number"))).transpose()?;
+    let real_size =
+        size.map(|v| integer(v).ok_or(TarFault::Sparse("file size is not a number"))).transpose()?;
     Ok(Some(PaxSparse { name: records.get("GNU.sparse.name"), real_size, map }))
 }
 

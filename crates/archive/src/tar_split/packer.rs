@@ -165,7 +165,8 @@ impl<W: Write> Sink for Packer<W> {
         self.segment_limit = SEGMENT_BYTES;
         match std::mem::replace(&mut self.file, File::None) {
             File::Plain { name, size, crc } => self.file_line(&name, Some((size, crc.finish()))),
-            File::Sparse | File::None => Ok(()),
+            File::Sparse => self.end_segment(),
+            File::None => Ok(()),
         }
     }
 

@@ -105,7 +105,9 @@ fn item(line: &[u8]) -> Result<Item, String> {
             let crc = match (payload.len(), size) {
                 (0, 0) => None,
                 (0, _) => return Err("a file without checksum".into()),
-                _ => Some(payload.try_into().map_err(|_| "a checksum that is not eight bytes long".to_owned())?),
+                _ => Some(
+                    payload.try_into().map_err(|_| "a checksum that is not eight bytes long".to_owned())?,
+                ),
             };
             Ok(Item::File { name, size, crc })
         }

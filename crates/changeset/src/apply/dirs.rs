@@ -16,15 +16,25 @@ use crate::name;
 pub(super) enum Made {
     /// A directory with an entry of its own.
     Dir,
-    /// A directory that an entry below it needs.
+    /// A directory that an entry below it needs; the lower layers say what it is like.
     Implied,
+    /// The same where this layer deletes theirs.
+    ImpliedNew,
     Symlink,
-    /// A hard link that waits for the lower layers, or was made to a file of theirs.
+    /// A hard link that waits for the lower layers.
     LowerLink,
+    /// A device that was left out, or a hard link to one.
+    Skipped,
     /// Any other non-directory.
     Other,
     /// Nothing, and the lower layers' is gone.
     Whiteout,
+}
+
+impl Made {
+    pub(super) fn is_dir(self) -> bool {
+        matches!(self, Self::Dir | Self::Implied | Self::ImpliedNew)
+    }
 }
 
 /// An open directory.
@@ -65,9 +75,6 @@ impl Applier {
         let (parent, _) = name::split(path);
         while let Some(top) = self.open.last() {
             if top.lexical == parent {
-                if top.real.is_empty() && !self.late.contains_key(&b""[..]) {
-                    self.touch_root(entry)?;
-                }
                 return Ok(Arc::clone(top));
             }
             if is_within(parent, &top.lexical) || self.open.len() == 1 {
@@ -77,7 +84,7 @@ impl Applier {
         }
         let real = match self.made.get(parent) {
             // The keys are paths without links: this one leads there directly.
-            Some(Made::Dir | Made::Implied) => parent.to_vec(),
+            Some(made) if made.is_dir() => parent.to_vec(),
             _ => self.walk(parent, entry)?,
         };
         let dir = Arc::new(Dir::open(&self.root, parent, &real)?);
@@ -94,15 +101,13 @@ impl Applier {
         for part in lexical.split(|b| *b == b'/') {
             let next = name::join(&real, part);
             real = match self.made.get(&next) {
-                Some(Made::Dir | Made::Implied) => next,
+                Some(made) if made.is_dir() => next,
                 Some(Made::Symlink) => self.follow(&next)?,
-                Some(Made::Other | Made::LowerLink) => {
-                    return Err(EntryFault::NotADirectory(as_path(&next).to_owned()).into());
-                }
                 Some(Made::Whiteout) | None => {
                     self.make_implied(&real, &next, entry)?;
                     next
                 }
+                Some(_) => return Err(EntryFault::NotADirectory(as_path(&next).to_owned()).into()),
             };
         }
         Ok(real)
@@ -120,7 +125,7 @@ impl Applier {
         };
         let target = target.as_os_str().as_bytes();
         match self.made.get(target) {
-            Some(Made::Dir | Made::Implied) => Ok(target.to_vec()),
+            Some(made) if made.is_dir() => Ok(target.to_vec()),
             _ => Err(dangling().into()),
         }
     }
@@ -129,31 +134,29 @@ impl Applier {
     fn make_implied(&mut self, parent: &[u8], real: &[u8], entry: &Entry) -> Result<(), EntryError> {
         let parent = self.root.dir_nofollow(as_path(parent))?;
         let (_, name) = name::split(real);
-        let mut hides = false;
-        let mut late = Late::time(stamp(entry.mtime));
-        match meta::find(&parent, name)? {
+        let late = match meta::find(&parent, name)? {
             Some(found) if found.kind == FileKind::Dir => {
-                late = self.attributes.borrow_dir(&dir::open(&parent, name)?, &found)?;
+                self.attributes.borrow_dir(&dir::open(&parent, name)?, &found)?
             }
             found => {
                 if found.is_some() {
-                    hides = self.made.get(real) == Some(&Made::Whiteout);
                     sys::tree::remove(&parent, name)?;
                 }
                 dir::mkdir(&parent, name, 0o755)?;
                 self.attributes.plain_dir(&dir::open(&parent, name)?)?;
+                Late::time(stamp(entry.mtime))
             }
-        }
-        let gone = self.made.insert(real.to_vec(), Made::Implied) == Some(Made::Whiteout);
+        };
         self.late.insert(real.to_vec(), late);
-        if hides || gone {
+        if self.made.insert(real.to_vec(), Made::Implied) == Some(Made::Whiteout) {
+            self.made.insert(real.to_vec(), Made::ImpliedNew);
             self.make_opaque(real)?;
         }
         Ok(())
     }
 
-    /// The root's own time, before the layer changes it.
-    fn touch_root(&mut self, entry: &Entry) -> Result<(), EntryError> {
+    /// Notes the root's time before the layer changes it.
+    pub(super) fn touch_root(&mut self, entry: &Entry) -> Result<(), EntryError> {
         let late = match self.options.whiteouts {
             Whiteouts::Overlay(_) => Late::time(stamp(entry.mtime)),
             Whiteouts::Delete => self.attributes.borrow_dir(&self.open[0].fd, &meta::of_fd(&self.open[0].fd)?)?,

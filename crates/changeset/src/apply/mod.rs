@@ -12,6 +12,7 @@ mod dirs;
 mod files;
 mod pending;
 
+pub(crate) use deletions::is_opaque;
 pub use pending::{LowerLink, Pending};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -161,6 +162,9 @@ impl Applier {
         }
         if entry.kind == Kind::GlobalHeader {
             return Ok(());
+        }
+        if self.made.len() == 1 && self.late.is_empty() {
+            self.touch_root(entry)?;
         }
         self.bytes = self.bytes.saturating_add(entry.size);
         if self.bytes > limits.bytes {

@@ -1,4 +1,4 @@
-//! How every subcommand prints, byte for byte as the `docker` command does.
+//! How every subcommand prints: as the `docker` command does, to the byte wherever a test says so.
 //!
 //! A listing declares its columns once ([`listing::Row`]) and gets Docker's default table, `--format` with a
 //! template, `--format 'table …'`, `--format json` and `-q` from it. `inspect` prints whole documents

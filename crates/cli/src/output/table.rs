@@ -87,4 +87,16 @@ mod tests {
     fn empty_text_stays_empty() {
         assert_eq!(align(""), "");
     }
+
+    proptest::proptest! {
+        /// Aligning changes nothing but tabs, which become at least the padding.
+        #[test]
+        fn only_tabs_change(text in "[a-zé…\t\n]{0,60}") {
+            let aligned = align(&text);
+            proptest::prop_assert!(!aligned.contains('\t'));
+            let bare = |text: &str| text.replace(['\t', ' '], "");
+            proptest::prop_assert_eq!(bare(&aligned), bare(&text));
+            proptest::prop_assert_eq!(aligned.matches('\n').count(), text.matches('\n').count());
+        }
+    }
 }

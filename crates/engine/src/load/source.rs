@@ -68,6 +68,9 @@ impl Read for BlobReader {
     }
 }
 
+/// Makes a scratch file.
+type Spool<'a> = &'a dyn Fn() -> Result<std::fs::File>;
+
 /// Named blobs of an archive or a directory.
 pub(crate) enum Source {
     Archive(HashMap<Vec<u8>, Member>),
@@ -82,9 +85,9 @@ pub(crate) enum Member {
 }
 
 impl Source {
-    /// Opens `input`. An archive that is compressed or comes through a pipe is first written to a nameless file in
-    /// `spool`, because its index stands at its end.
-    pub fn open(input: Input, spool: &Path, limits: &compress::Limits, progress: &dyn Progress) -> Result<Self> {
+    /// Opens `input`. An archive that is compressed or comes through a pipe is first written to
+    /// a scratch file, because its index stands at its end.
+    pub fn open(input: Input, spool: Spool<'_>, limits: &compress::Limits, progress: &dyn Progress) -> Result<Self> {
         match input {
             Input::Path(path) if path.is_dir() => Ok(Self::Layout(Root::open(&path)?)),
             Input::Path(path) => {
@@ -100,7 +103,7 @@ impl Source {
 
     fn from_file(
         mut file: std::fs::File,
-        spool: &Path,
+        spool: Spool<'_>,
         limits: &compress::Limits,
         progress: &dyn Progress,
     ) -> Result<Self> {
@@ -115,12 +118,12 @@ impl Source {
 
     fn from_stream(
         stream: Box<dyn Read + Send>,
-        spool: &Path,
+        spool: Spool<'_>,
         limits: &compress::Limits,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let (_, mut plain) = compress::open(stream, *limits)?;
-        let file = sys::file::temporary(spool)?;
+        let mut file = spool()?;
         progress.start("archive", Phase::Reading, None);
         let mut buf = vec![0; 1 << 20];
         loop {
@@ -132,7 +135,6 @@ impl Source {
             progress.advance("archive", n as u64);
         }
         progress.finish("archive");
-        let mut file = std::fs::File::from(file);
         file.rewind().map_err(Error::io("rewind", "archive"))?;
         Self::index(file)
     }

@@ -8,6 +8,7 @@ mod author;
 mod container;
 
 pub use author::{Commit, Import};
+pub(crate) use container::env_name;
 pub use container::{ContainerConfig, Empty, Healthcheck};
 
 use crate::manifest::null_is_default;

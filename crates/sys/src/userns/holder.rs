@@ -6,13 +6,13 @@
 //! - `holder.lock` is taken exclusively to start a holder, so that two first commands make one.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
@@ -92,10 +92,14 @@ impl Place {
         Ok(Self { dir: dir::open_path(record.parent().unwrap_or(Path::new("/")))?, name: name.to_owned() })
     }
 
-    fn take(&self, suffix: &str, mutual: Mutual) -> Result<Lock> {
+    fn beside(&self, suffix: &str) -> OsString {
         let mut name = self.name.clone();
         name.push(suffix);
-        lock::take(&self.dir, &name, mutual)
+        name
+    }
+
+    fn take(&self, suffix: &str, mutual: Mutual) -> Result<Lock> {
+        lock::take(&self.dir, &self.beside(suffix), mutual)
     }
 }
 
@@ -104,7 +108,10 @@ fn join(place: &Place) -> Result<Option<Record>> {
     let Some(record) = Record::read(&place.dir, &place.name)? else { return Ok(None) };
     let Some(process) = record.open() else { return Ok(None) };
     let working_directory = WorkingDirectory::save()?;
-    match move_into_thread_name_spaces(process.as_fd(), ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT) {
+    match move_into_thread_name_spaces(
+        process.as_fd(),
+        ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT,
+    ) {
         Ok(()) => {}
         // It has died, and only its entry in the table of processes is left.
         Err(Errno::SRCH) => return Ok(None),
@@ -148,15 +155,17 @@ fn identity(fd: &OwnedFd) -> Result<(u64, u64)> {
 
 /// Starts a holder with as many ids as there are, records it and joins it.
 fn start(holding: &Holding, place: &Place) -> Result<Record> {
-    let with_sub_ids = |ids: SubIds| {
-        let newborn = Newborn::start(holding)?;
-        Ok(ids.map(newborn.pid()).map(|()| newborn))
+    let mapped = match SubIds::of_caller() {
+        Ok(ids) => {
+            let newborn = Newborn::start(holding)?;
+            ids.map(newborn.pid()).map(|()| newborn)
+        }
+        Err(why) => Err(why),
     };
-    let (newborn, note) = match SubIds::of_caller().map(with_sub_ids) {
-        Ok(Err(e)) => return Err(e),
-        Ok(Ok(Ok(newborn))) => (newborn, None),
-        // A map can be written once only, so a half-written pair of maps takes a new process.
-        Ok(Ok(Err(why))) | Err(why) => {
+    let (newborn, note) = match mapped {
+        Ok(newborn) => (newborn, None),
+        Err(why) => {
+            // A map can be written only once: after half a pair of maps it takes a new process.
             let newborn = Newborn::start(holding)?;
             idmap::map_own(newborn.pid())?;
             (newborn, Some(why))
@@ -271,18 +280,24 @@ pub fn hold(store: &Path, record: &Path) -> Result<()> {
     let made = make_namespaces().and_then(|()| {
         let failed = |e: Error| (Step::Open, e.errno);
         rustix::process::chdir("/").map_err(|e| (Step::Open, e))?;
-        Ok((Store::open(store).map_err(failed)?, Place::open(record).map_err(failed)?))
+        let store = Store::open(store).map_err(failed)?;
+        let place = Place::open(record).map_err(failed)?;
+        // Opened once: a holder that opened it again could put it back into a store that is being removed.
+        let in_use = dir::open_file(&place.dir, &place.beside(IN_USE)).map_err(failed)?;
+        Ok((store, place, in_use))
     });
     let answer = match &made {
         Ok(_) => Answer::Ready,
         Err((step, errno)) => Answer::Failed(*step, *errno),
     };
     let told = std::io::stdout().write_all(answer.to_line().as_bytes());
-    let (store, place) = made.map_err(|(step, errno)| Error::new(step.op(), store, errno))?;
+    let (store, place, in_use) = made.map_err(|(step, errno)| Error::new(step.op(), store, errno))?;
     told.map_err(|e| error_from("write to", Path::new("standard output"), &e))?;
     // The end of the input without a byte means that the command gave up.
-    std::io::stdin().read_exact(&mut [0]).map_err(|e| error_from("read from", Path::new("standard input"), &e))?;
-    keep(&store, &place)
+    std::io::stdin()
+        .read_exact(&mut [0])
+        .map_err(|e| error_from("read from", Path::new("standard input"), &e))?;
+    keep(&store, &place, &in_use)
 }
 
 fn make_namespaces() -> std::result::Result<(), (Step, Errno)> {
@@ -293,16 +308,24 @@ fn make_namespaces() -> std::result::Result<(), (Step, Errno)> {
     mount_change("/", flags).map_err(|e| (Step::Propagation, e))
 }
 
-fn keep(store: &Store, place: &Place) -> Result<()> {
+fn keep(store: &Store, place: &Place, in_use: &OwnedFd) -> Result<()> {
     loop {
-        let alone = place.take(IN_USE, Mutual::Exclusive)?;
+        flock(in_use, FlockOperation::LockExclusive)?;
         if store.mounts()?.is_subset(&store.inherited) {
-            let removed = Record::remove_own(&place.dir, &place.name);
-            drop(alone);
-            return removed;
+            // The lock goes with the process, after the record.
+            return Record::remove_own(&place.dir, &place.name);
         }
-        drop(alone);
+        flock(in_use, FlockOperation::Unlock)?;
         store.wait_for_change()?;
+    }
+}
+
+fn flock(fd: &OwnedFd, operation: FlockOperation) -> Result<()> {
+    loop {
+        match rustix::fs::flock(fd, operation) {
+            Err(Errno::INTR) => {}
+            other => return other.at_fd("lock", fd),
+        }
     }
 }
 
@@ -317,7 +340,8 @@ struct Store {
 impl Store {
     fn open(path: &Path) -> Result<Self> {
         let table = Path::new("/proc/self/mountinfo");
-        let table = rustix::fs::open(table, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at("open", table)?;
+        let table =
+            rustix::fs::open(table, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at("open", table)?;
         let mut store = Self { dir: dir::open_path(path)?, inherited: HashSet::new(), table };
         store.inherited = store.mounts()?;
         Ok(store)

@@ -31,15 +31,11 @@ impl SubIds {
         let find = |file: &str| {
             let text = super::read(Path::new(file)).unwrap_or_default();
             let ranges = parse(&text, uid, name.as_deref());
-            match ranges.is_empty() {
-                false => Ok(ranges),
-                true => Err(format!(
-                    "{file} has no range for {}; as root: usermod --add-subuids 100000-165535 --add-subgids \
-                     100000-165535 {}",
-                    name.as_deref().unwrap_or("this user"),
-                    name.as_deref().unwrap_or("USER"),
-                )),
+            if ranges.is_empty() {
+                let name = name.as_deref().unwrap_or("USER");
+                return Err(format!("{file} has no range for {name}; as root: {}", command_to_add(name)));
             }
+            Ok(ranges)
         };
         Ok(Self { uids: find("/etc/subuid")?, gids: find("/etc/subgid")? })
     }
@@ -68,7 +64,9 @@ fn run(program: &str, pid: u32, own: u32, ranges: &[Range]) -> std::result::Resu
     let mut command = Command::new(program);
     command.arg(pid.to_string()).args(arguments(own, ranges)).stdin(Stdio::null());
     let output = command.output().map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => format!("{program} is not installed (package uidmap or shadow-utils)"),
+        std::io::ErrorKind::NotFound => {
+            format!("{program} is not installed (package uidmap or shadow-utils)")
+        }
         _ => format!("{program} cannot be run: {e}"),
     })?;
     if output.status.success() {
@@ -91,6 +89,23 @@ fn arguments(own: u32, ranges: &[Range]) -> Vec<String> {
     args
 }
 
+/// The command that gives a user as many ids as images use, behind those that others have.
+fn command_to_add(name: &str) -> String {
+    let text = ["/etc/subuid", "/etc/subgid"].map(|file| super::read(Path::new(file)).unwrap_or_default());
+    let start = first_free(&text.concat());
+    let range = format!("{start}-{}", start.saturating_add(65535));
+    format!("usermod --add-subuids {range} --add-subgids {range} {name}")
+}
+
+/// The first id behind all ranges; 100000 is where shadow begins (`SUB_UID_MIN`, login.defs(5)).
+fn first_free(text: &str) -> u64 {
+    let end = |line: &str| {
+        let mut fields = line.trim().split(':').skip(1).map(|n| n.parse::<u64>().ok());
+        fields.next()??.checked_add(fields.next()??)
+    };
+    text.lines().filter_map(end).fold(100_000, u64::max)
+}
+
 /// The ranges of one user: lines of `name-or-id:start:count`. Lines that are none are passed over, as shadow does.
 fn parse(text: &str, uid: u32, name: Option<&str>) -> Vec<Range> {
     let range = |line: &str| {
@@ -109,10 +124,18 @@ mod tests {
 
     #[test]
     fn ranges_are_found_by_name_and_by_id() {
-        let text = "root:1:2\nann:100000:65536\n# note\n1000:300000:10\nann:x:1\nann:5:0\nannie:7:7\nann:1:2:3\n";
+        let text =
+            "root:1:2\nann:100000:65536\n# note\n1000:300000:10\nann:x:1\nann:5:0\nannie:7:7\nann:1:2:3\n";
         let ranges = parse(text, 1000, Some("ann"));
         assert_eq!(ranges, [Range { start: 100_000, count: 65536 }, Range { start: 300_000, count: 10 }]);
         assert_eq!(parse(text, 2000, None), []);
+    }
+
+    #[test]
+    fn new_ranges_begin_behind_the_others() {
+        assert_eq!(first_free(""), 100_000);
+        assert_eq!(first_free("ann:100000:65536\nbob:165536:65536\nann:1:1\nx\n"), 231_072);
+        assert_eq!(first_free("ann:18446744073709551615:9\n"), 100_000);
     }
 
     #[test]

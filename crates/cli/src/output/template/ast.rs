@@ -232,6 +232,11 @@ impl Fault {
         if text.starts_with("call: non-function value") {
             return Self { message: "has arguments but takes none".to_owned(), place: Place::FieldCall };
         }
+        // gotmpl's own functions.
+        if let Some((name @ ("len" | "slice"), cause)) = text.split_once(": ") {
+            let message = format!("error calling {name}: {cause}");
+            return Self { message, place: Place::Call(name.to_owned()) };
+        }
         let place = if let Some(rest) = text.strip_prefix("error calling ") {
             Place::Call(word(rest))
         } else if let Some(rest) = text.strip_prefix("wrong number of args for ") {

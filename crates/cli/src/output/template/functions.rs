@@ -103,7 +103,8 @@ fn text<'a>(name: &str, args: &'a [Value], number: usize) -> std::result::Result
 fn number(name: &str, args: &[Value], number: usize) -> std::result::Result<usize, TemplateError> {
     const WIDEST: i64 = 4096;
     match args[number] {
-        Value::Int(n) if n >= 0 => Ok(usize::try_from(n.min(WIDEST)).unwrap_or(0)),
+        Value::Int(n) => usize::try_from(n.min(WIDEST))
+            .map_err(|_| TemplateError::Exec(format!("error calling {name}: negative count {n}"))),
         _ => Err(wrong_type(name, args, number, "int")),
     }
 }

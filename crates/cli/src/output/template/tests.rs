@@ -156,6 +156,11 @@ fn bad_arguments_are_named_with_their_place() {
         "{{upper .Size}}",
         r#":1:8: executing "" at <.Size>: wrong type for value; expected string; got int"#,
     );
+    fails(
+        "{{pad .Os -1 2}}",
+        r#":1:2: executing "" at <pad .Os -1 2>: error calling pad: negative count -1"#,
+    );
+    fails("{{len 3}}", r#":1:2: executing "" at <len 3>: error calling len: cannot take length of 3"#);
     fails("{{range .Os}}{{end}}", r#":1:8: executing "" at <.Os>: range can't iterate over string"#);
 }
 
@@ -191,4 +196,13 @@ fn fields_that_a_template_reads() {
     assert_eq!(names, ["ID", "Size", "Tag"]);
     assert_eq!(fields("{{json .}}"), None);
     assert_eq!(fields("{{json $}}"), None);
+}
+
+proptest::proptest! {
+    /// Whatever people type after `--format`, the worst is an error.
+    #[test]
+    fn no_template_panics(template in r#"([{]{2}-? ?|-? ?[}]{2}|[.$|()":=]|end|if |range |with |define |else|[.]Config|[.]RootFS[.]Layers|index |json |pad |truncate |len |[0-9-]|[a-zé \n\\"]){0,14}"#) {
+        let _ = run(&image(), &template);
+        let _ = Template::parse(&template, Data::Header).and_then(|template| template.run(&Value::Nil));
+    }
 }

@@ -1,0 +1,193 @@
+//! What a directory changes in what is below it, as `docker diff` shows it (moby.md §11.4).
+//!
+//! Docker walks two mounted trees. Here only the upper directory is read, and each of its names looked up below.
+//! The answer is the same, but sorted by path.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sys::{FileKind, Meta, OwnedFd, Root, dir, meta, xattr};
+
+use crate::XattrSpace;
+use crate::apply::is_opaque;
+use crate::error::{Error, Result};
+use crate::lowers::{Found, Lowers};
+
+/// A changed path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// From the root of the container, with a leading slash.
+    pub path: PathBuf,
+    /// What happened to it.
+    pub kind: ChangeKind,
+}
+
+/// What happened to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// It, or something in it, is no longer the same (Docker: `C`).
+    Modified,
+    /// It is new (`A`).
+    Added,
+    /// It is gone (`D`); what was in it is not told.
+    Deleted,
+}
+
+impl fmt::Display for ChangeKind {
+    /// Docker's letter.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Modified => "C",
+            Self::Added => "A",
+            Self::Deleted => "D",
+        })
+    }
+}
+
+/// What the upper directory of an overlay changes in its lower layers. Reads the upper only, but for one look-up per
+/// name and the directories that are opaque. Works while the overlay is mounted.
+///
+/// # Errors
+/// [`Error::NeedsMergedView`] if the overlay was mounted with `redirect_dir=on`.
+pub fn upper_changes(upper: &Root, lowers: &Lowers, space: XattrSpace) -> Result<Vec<Change>> {
+    Comparison { new: upper, space: Some(space), old: lowers, found: BTreeMap::new() }.run(false)
+}
+
+/// What the tree `new` changes in the tree `old`. Reads both. `old` is given up: it becomes a stack of one.
+pub fn tree_changes(new: &Root, old: Root) -> Result<Vec<Change>> {
+    Comparison { new, space: None, old: &Lowers::tree(old), found: BTreeMap::new() }.run(true)
+}
+
+struct Comparison<'a> {
+    new: &'a Root,
+    space: Option<XattrSpace>,
+    old: &'a Lowers,
+    found: BTreeMap<PathBuf, ChangeKind>,
+}
+
+/// A directory that is to be compared.
+struct Pair {
+    path: PathBuf,
+    /// The old directory's layers; none if it is new.
+    parts: Vec<usize>,
+    /// Whether nothing of the old directory shows through.
+    whole: bool,
+}
+
+impl Comparison<'_> {
+    fn run(mut self, whole: bool) -> Result<Vec<Change>> {
+        let parts = self.old.top()?.map_or_else(Vec::new, |top| top.parts);
+        let mut rest = vec![Pair { path: PathBuf::new(), parts, whole }];
+        while let Some(pair) = rest.pop() {
+            self.compare(&pair, &mut rest)?;
+        }
+        let change = |(path, kind)| Change { path: Path::new("/").join(path), kind };
+        Ok(self.found.into_iter().map(change).collect())
+    }
+
+    fn compare(&mut self, pair: &Pair, rest: &mut Vec<Pair>) -> Result<()> {
+        let new = self.new.dir_nofollow(&pair.path)?;
+        self.refuse_redirect(&new, &pair.path)?;
+        let old = self.old.open(&pair.path, &pair.parts)?;
+        let mut names = BTreeSet::new();
+        for entry in dir::list(&new)? {
+            let Some(meta) = meta::find(&new, &entry.name)? else { continue };
+            let path = pair.path.join(&entry.name);
+            let before = old.find(&entry.name)?;
+            if self.space.is_some() && meta.is_whiteout() {
+                if before.is_some() {
+                    self.record(&path, ChangeKind::Deleted);
+                }
+                continue;
+            }
+            names.insert(entry.name.clone());
+            match &before {
+                None => self.record(&path, ChangeKind::Added),
+                Some(before) => {
+                    let old_fd = old.part(before.layer);
+                    if differ(&meta, &before.meta) || capabilities_differ(&new, old_fd, &entry.name, &meta)? {
+                        self.record(&path, ChangeKind::Modified);
+                    }
+                }
+            }
+            if meta.kind == FileKind::Dir {
+                rest.push(self.pair(pair, path, &new, &entry.name, before)?);
+            }
+        }
+        if pair.whole {
+            for name in old.list()?.into_keys().filter(|name| !names.contains(name)) {
+                self.record(&pair.path.join(name), ChangeKind::Deleted);
+            }
+        }
+        Ok(())
+    }
+
+    /// The comparison of a directory in `above`.
+    fn pair(
+        &self,
+        above: &Pair,
+        path: PathBuf,
+        new: &OwnedFd,
+        name: &OsStr,
+        before: Option<Found>,
+    ) -> Result<Pair> {
+        let parts = before.map_or_else(Vec::new, |before| before.parts);
+        let whole = above.whole
+            || match self.space {
+                Some(space) if !parts.is_empty() => is_opaque(dir::open(new, name)?, space)?,
+                _ => false,
+            };
+        Ok(Pair { path, parts, whole })
+    }
+
+    fn refuse_redirect(&self, fd: &OwnedFd, path: &Path) -> Result<()> {
+        let Some(space) = self.space else { return Ok(()) };
+        let key = space.redirect();
+        match xattr::get_fd(fd, key)? {
+            Some(_) => Err(Error::NeedsMergedView {
+                path: Path::new("/").join(path),
+                attribute: key.to_string_lossy().into_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes a change. The directories that it is in are changed by it, except for the root.
+    fn record(&mut self, path: &Path, kind: ChangeKind) {
+        for above in path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty()) {
+            if self.found.contains_key(above) {
+                break;
+            }
+            self.found.insert(above.to_owned(), ChangeKind::Modified);
+        }
+        self.found.insert(path.to_owned(), kind);
+    }
+}
+
+/// Whether Docker takes these for two states of a file. Neither the inode's number nor its time of change counts: a
+/// copy-up changes both. Docker's test for directories takes block devices and sockets for such, and so does this.
+pub(crate) fn differ(new: &Meta, old: &Meta) -> bool {
+    let device = |meta: &Meta| match meta.kind {
+        FileKind::CharDevice | FileKind::BlockDevice => meta.rdev,
+        _ => (0, 0),
+    };
+    let status = |meta: &Meta| (meta.kind, meta.mode, meta.uid, meta.gid, device(meta));
+    let timeless = matches!(new.kind, FileKind::Dir | FileKind::BlockDevice | FileKind::Socket);
+    status(new) != status(old) || !timeless && (new.size != old.size || !same_time(new, old))
+}
+
+/// Times of whole seconds match any fraction: an archive may have dropped it.
+fn same_time(new: &Meta, old: &Meta) -> bool {
+    let (new, old) = (new.mtime, old.mtime);
+    new.secs == old.secs && (new.nanos == old.nanos || new.nanos == 0 || old.nanos == 0)
+}
+
+fn capabilities_differ(new: &OwnedFd, old: Option<&OwnedFd>, name: &OsStr, meta: &Meta) -> Result<bool> {
+    let key = OsStr::new("security.capability");
+    match old {
+        Some(old) if meta.kind == FileKind::File => Ok(xattr::get(new, name, key)? != xattr::get(old, name, key)?),
+        _ => Ok(false),
+    }
+}

@@ -1,0 +1,262 @@
+//! From a directory to an archive, the same bytes for the same tree (moby.md §11.3).
+//!
+//! As Docker 25 and later: depth first, by the names' bytes; directories end in a slash; the root has no entry;
+//! sockets have none; further names of a file are hard links to its first one; no user names; a whiteout is an empty
+//! regular file, mode 0600, with the owner and time of the device; the opaque marker follows its directory.
+//!
+//! Differences, all for the sake of content: nanoseconds and all attributes that a layer may hold are kept (Docker
+//! keeps `security.capability` only); files with large holes are sparse; a file named like a marker is an error
+//! instead of a deletion.
+
+mod header;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use archive::tar::{Entry, Kind, Writer};
+use sys::{FileKind, Meta, OwnedFd, Root, dir, file, meta, xattr};
+
+use crate::XattrSpace;
+use crate::apply::is_opaque;
+use crate::changes::{ChangeKind, tree_changes};
+use crate::error::{Error, Result};
+use crate::name;
+use crate::walk::{Step, Walk};
+
+/// What an archive was made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiffStats {
+    /// Lengths of all non-directories, each inode once, in bytes: Docker's size of such a layer (moby.md §11.5).
+    pub size: u64,
+    /// Entries written.
+    pub entries: u64,
+    /// Sockets, which no archive can hold.
+    pub sockets: u64,
+}
+
+/// Writes the layer in the upper directory of an overlay. The upper must not change meanwhile.
+///
+/// # Errors
+/// [`Error::ReservedName`] for a file named like a marker; [`Error::NeedsMergedView`] if the overlay was mounted with
+/// `redirect_dir=on` or `metacopy=on`; [`Error::Changed`]. After an error `out` has a part of an archive.
+pub fn write_upper(upper: &Root, space: XattrSpace, out: &mut (impl Write + ?Sized)) -> Result<DiffStats> {
+    let mut diff = Diff::new(out, Some(space));
+    if is_opaque(upper, space)? {
+        diff.opaque_marker(Path::new(""), &meta::of_fd(upper)?)?;
+    }
+    let mut walk = Walk::new(upper)?;
+    while let Some(step) = walk.next()? {
+        diff.refuse_reserved(&step)?;
+        if step.meta.is_whiteout() {
+            diff.whiteout(&step.path, &step.meta)?;
+        } else {
+            diff.file(&step)?;
+        }
+    }
+    diff.finish()
+}
+
+/// Writes what the tree `new` changes in the tree `old`. Deletions have no owner and no time: nobody knows them.
+///
+/// # Errors
+/// As [`write_upper`].
+pub fn write_tree_diff(new: &Root, old: Root, out: &mut (impl Write + ?Sized)) -> Result<DiffStats> {
+    let mut diff = Diff::new(out, None);
+    for change in tree_changes(new, old)? {
+        let path = change.path.strip_prefix("/").unwrap_or(&change.path);
+        if change.kind == ChangeKind::Deleted {
+            diff.whiteout(path, &header::NOBODY)?;
+            continue;
+        }
+        let (parent, name) = new.parent_nofollow(path)?;
+        let Some(meta) = meta::find(&parent, &name)? else {
+            return Err(Error::Changed { path: change.path });
+        };
+        let step = Step { path: path.to_owned(), parent: parent.into(), name, meta };
+        diff.refuse_reserved(&step)?;
+        diff.file(&step)?;
+    }
+    diff.finish()
+}
+
+/// Writes a whole tree, for an export. Names like markers and devices 0:0 are files as any other here.
+///
+/// # Errors
+/// [`Error::Changed`].
+pub fn write_tree(root: &Root, out: &mut (impl Write + ?Sized)) -> Result<DiffStats> {
+    let mut diff = Diff::new(out, None);
+    let mut walk = Walk::new(root)?;
+    while let Some(step) = walk.next()? {
+        diff.file(&step)?;
+    }
+    diff.finish()
+}
+
+/// Bytes that a file is read in at a time.
+const BUFFER: usize = 256 << 10;
+
+struct Diff<'a, W: ?Sized> {
+    tar: Writer<&'a mut W>,
+    /// Whose marks the directory has; `None` for a whole tree.
+    space: Option<XattrSpace>,
+    /// First names of files that have several.
+    links: HashMap<(u64, u64), PathBuf>,
+    stats: DiffStats,
+    buffer: Vec<u8>,
+}
+
+impl<'a, W: Write + ?Sized> Diff<'a, W> {
+    fn new(out: &'a mut W, space: Option<XattrSpace>) -> Self {
+        let buffer = vec![0; BUFFER];
+        Self { tar: Writer::new(out), space, links: HashMap::new(), stats: DiffStats::default(), buffer }
+    }
+
+    fn finish(self) -> Result<DiffStats> {
+        self.tar.finish()?;
+        Ok(self.stats)
+    }
+
+    fn refuse_reserved(&self, step: &Step) -> Result<()> {
+        if step.name.as_bytes().starts_with(name::PREFIX) {
+            return Err(Error::ReservedName { path: absolute(&step.path) });
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, entry: &Entry) -> Result<()> {
+        self.stats.entries += 1;
+        Ok(self.tar.append_header(entry)?)
+    }
+
+    fn whiteout(&mut self, path: &Path, meta: &Meta) -> Result<()> {
+        let mut name = OsString::from(".wh.");
+        name.push(path.file_name().unwrap_or_default());
+        let mut entry = header::entry(&path.with_file_name(name), Kind::Regular, meta);
+        entry.mode = 0o600;
+        self.header(&entry)
+    }
+
+    fn opaque_marker(&mut self, dir: &Path, meta: &Meta) -> Result<()> {
+        let mut entry = header::entry(&dir.join(".wh..wh..opq"), Kind::Regular, meta);
+        entry.mtime = archive::tar::Timestamp::default();
+        self.header(&entry)
+    }
+
+    fn file(&mut self, step: &Step) -> Result<()> {
+        let meta = &step.meta;
+        if meta.kind == FileKind::Socket {
+            self.stats.sockets += 1;
+            return Ok(());
+        }
+        if meta.kind != FileKind::Dir && meta.nlink > 1 {
+            if let Some(first) = self.links.get(&(meta.dev, meta.ino)) {
+                let mut entry = header::entry(&step.path, Kind::HardLink, meta);
+                entry.link = first.as_os_str().as_bytes().to_vec();
+                return self.header(&entry);
+            }
+            self.links.insert((meta.dev, meta.ino), step.path.clone());
+        }
+        match meta.kind {
+            FileKind::Dir => self.directory(step),
+            FileKind::File => self.regular(step),
+            _ => self.special(step),
+        }
+    }
+
+    fn directory(&mut self, step: &Step) -> Result<()> {
+        let fd = dir::open(&step.parent, &step.name)?;
+        let mut entry = header::entry(&step.path, Kind::Directory, &step.meta);
+        entry.path.push(b'/');
+        entry.xattrs = self.xattrs(&step.path, xattr::list_fd(&fd)?, |key| xattr::get_fd(&fd, key))?;
+        self.header(&entry)?;
+        match self.space {
+            Some(space) if is_opaque(&fd, space)? => self.opaque_marker(&step.path, &step.meta),
+            _ => Ok(()),
+        }
+    }
+
+    fn special(&mut self, step: &Step) -> Result<()> {
+        let (parent, name) = (&*step.parent, &step.name);
+        let kind = match step.meta.kind {
+            FileKind::Symlink => Kind::Symlink,
+            FileKind::CharDevice => Kind::CharDevice,
+            FileKind::BlockDevice => Kind::BlockDevice,
+            _ => Kind::Fifo,
+        };
+        let mut entry = header::entry(&step.path, kind, &step.meta);
+        entry.xattrs = self.xattrs(&step.path, xattr::list(parent, name)?, |key| xattr::get(parent, name, key))?;
+        match kind {
+            Kind::Symlink => {
+                entry.link = dir::read_link(parent, name)?.into_encoded_bytes();
+                self.stats.size += step.meta.size;
+            }
+            Kind::Fifo => {}
+            _ => (entry.devmajor, entry.devminor) = step.meta.rdev,
+        }
+        self.header(&entry)
+    }
+
+    fn regular(&mut self, step: &Step) -> Result<()> {
+        let fd = dir::open_file(&step.parent, &step.name)?;
+        // Of the file that is open, in case the name was given to another one.
+        let meta = meta::of_fd(&fd)?;
+        let mut entry = header::entry(&step.path, Kind::Regular, &meta);
+        entry.xattrs = self.xattrs(&step.path, xattr::list_fd(&fd)?, |key| xattr::get_fd(&fd, key))?;
+        let extents = header::content(&fd, &meta, &mut entry)?;
+        self.stats.size += meta.size;
+        self.header(&entry)?;
+        file::advise_sequential(&fd);
+        for (offset, length) in extents {
+            self.copy(&fd, offset, length, &step.path)?;
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, fd: &OwnedFd, offset: u64, length: u64, path: &Path) -> Result<()> {
+        let mut done = 0;
+        while done < length {
+            let want = usize::try_from(length - done).unwrap_or(usize::MAX).min(self.buffer.len());
+            let n = file::read_at(fd, &mut self.buffer[..want], offset + done)?;
+            if n < want {
+                return Err(Error::Changed { path: absolute(path) });
+            }
+            self.tar.data(&self.buffer[..n])?;
+            done += n as u64;
+        }
+        Ok(())
+    }
+
+    /// The attributes that go into a layer.
+    fn xattrs(
+        &self,
+        path: &Path,
+        keys: Vec<OsString>,
+        get: impl Fn(&std::ffi::OsStr) -> sys::Result<Option<Vec<u8>>>,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut kept = Vec::new();
+        for key in keys {
+            if let Some(space) = self.space
+                && (key == space.redirect() || key == space.metacopy())
+            {
+                let attribute = key.to_string_lossy().into_owned();
+                return Err(Error::NeedsMergedView { path: absolute(path), attribute });
+            }
+            if header::belongs_to_layer(&key)
+                && let Some(value) = get(&key)?
+            {
+                let value = if key == "security.capability" { header::without_root_id(value) } else { value };
+                kept.push((key.into_encoded_bytes(), value));
+            }
+        }
+        kept.sort_unstable();
+        Ok(kept)
+    }
+}
+
+/// A path as a container sees it, for messages.
+fn absolute(path: &Path) -> PathBuf {
+    Path::new("/").join(path)
+}

@@ -1,0 +1,165 @@
+//! Finding damage and mending it. What §8.3 of moby.md describes, and what a power cut leaves of Docker's writes.
+
+use std::ffi::OsStr;
+
+use model::{CacheId, LinkId};
+use sys::{Errno, FileKind, atomic, dir, meta};
+
+use super::layer::{self, DIFF, LINK, LOWER, Layer, MERGED, WORK};
+use super::{NAME, Overlay2};
+use crate::{Damage, Error, Finding, Result};
+
+impl Overlay2 {
+    pub(super) fn check_layer(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<Vec<Finding>> {
+        let Some(layer) = self.layer_in(&self.home, &self.path, id)? else {
+            return Ok(vec![Finding { driver: NAME, layer: Some(id.clone()), damage: Damage::NoDirectory }]);
+        };
+        let mut damages = Vec::new();
+        if !is_dir(&layer, DIFF)? {
+            damages.push(Damage::NoDiff);
+        }
+        match layer.find_link()? {
+            Err(why) => damages.push(Damage::Link(why)),
+            Ok(link) if self.resolve(&link)?.as_ref() != Some(id) => damages.push(Damage::ShortName(link)),
+            Ok(_) => {}
+        }
+        match layer.find_lower()? {
+            Err(why) => damages.push(Damage::Lower { why, parent: parent.cloned() }),
+            Ok(lower) => {
+                damages.extend(self.check_lower(lower.as_deref(), parent)?);
+                if lower.is_some() && !is_dir(&layer, WORK)? {
+                    damages.push(Damage::NoWork);
+                }
+            }
+        }
+        if is_dir(&layer, MERGED)? && sys::mount::at(&layer.fd, OsStr::new(MERGED))?.is_none() {
+            damages.push(Damage::StrayMerged);
+        }
+        Ok(damages.into_iter().map(|damage| layer.finding(damage)).collect())
+    }
+
+    /// Compares `lower` with what the parent says, else looks at least whether all of it is there.
+    fn check_lower(&self, lower: Option<&[LinkId]>, parent: Option<&CacheId>) -> Result<Vec<Damage>> {
+        if let Some(parent) = parent {
+            let expected = self.layer_in(&self.home, &self.path, parent)?.map(|parent| chain(&parent)).transpose()?;
+            let wrong = |why| Ok(vec![Damage::Lower { why, parent: Some(parent.clone()) }]);
+            match (lower, expected.flatten()) {
+                (None, _) => return wrong("is missing"),
+                (Some(lower), Some(expected)) if lower != expected => return wrong("is not the chain of its parent"),
+                _ => {}
+            }
+        }
+        let mut damages = Vec::new();
+        for link in lower.unwrap_or_default() {
+            let id = self.resolve(link)?;
+            if !id.map(|id| self.layer_in(&self.home, &self.path, &id)).transpose()?.flatten().is_some() {
+                damages.push(Damage::DanglingLower(*link));
+            }
+        }
+        Ok(damages)
+    }
+
+    /// Looks for names in `l/` that lead to no layer.
+    pub(super) fn check_links(&self) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for entry in dir::list_sorted(&self.links)? {
+            let target = match dir::read_link(&self.links, &entry.name) {
+                Ok(target) => layer::parse_target(&target),
+                Err(e) if e.errno == Errno::INVAL || e.is_not_found() => None,
+                Err(e) => return Err(e.into()),
+            };
+            let there = target.map(|id| meta::find(&self.home, OsStr::new(id.as_str()))).transpose()?.flatten();
+            if there.is_none() {
+                let name = entry.name.to_string_lossy().into_owned();
+                findings.push(Finding { driver: NAME, layer: None, damage: Damage::DanglingShortName(name) });
+            }
+        }
+        Ok(findings)
+    }
+
+    pub(super) fn repair_damage(&self, finding: &Finding) -> Result<()> {
+        let Some(id) = &finding.layer else { return self.repair_home(finding) };
+        let layer = self.published(id)?;
+        let _lock = self.lock(&layer)?;
+        match &finding.damage {
+            Damage::Link(_) => self.repair_link(&layer),
+            Damage::ShortName(_) => self.repair_short_name(&layer),
+            Damage::Lower { parent: Some(parent), .. } => {
+                let lower = self.lower_above(&self.published(parent)?)?;
+                Ok(atomic::write(&layer.fd, OsStr::new(LOWER), 0o644, layer::lower_text(&lower).as_bytes())?)
+            }
+            Damage::NoWork => {
+                dir::ensure(&layer.fd, OsStr::new(WORK), 0o700)?;
+                Ok(dir::sync(&layer.fd)?)
+            }
+            Damage::StrayMerged => match dir::rmdir(&layer.fd, OsStr::new(MERGED)) {
+                Err(e) if e.errno == Errno::BUSY || e.is_not_found() => Ok(()),
+                other => Ok(other?),
+            },
+            _ => Err(Error::BeyondRepair(Box::new(finding.clone()))),
+        }
+    }
+
+    fn repair_home(&self, finding: &Finding) -> Result<()> {
+        match &finding.damage {
+            Damage::DanglingShortName(name) => {
+                // Looked at once more: a layer of that name may have come meanwhile.
+                if self.check_links()?.contains(finding) && LinkId::parse(name).is_ok() {
+                    dir::unlink(&self.links, OsStr::new(name))?;
+                }
+                Ok(())
+            }
+            _ => Err(Error::BeyondRepair(Box::new(finding.clone()))),
+        }
+    }
+
+    /// Gives the layer the name that `l/` has for it, which other layers may use, or else a new one.
+    fn repair_link(&self, layer: &Layer) -> Result<()> {
+        if layer.find_link()?.is_ok() {
+            return Ok(());
+        }
+        let mut known = None;
+        for entry in dir::list_sorted(&self.links)? {
+            if let Some(link) = entry.name.to_str().and_then(|name| LinkId::parse(name).ok())
+                && self.resolve(&link)?.as_ref() == Some(&layer.id)
+            {
+                known = Some(link);
+                break;
+            }
+        }
+        let link = known.unwrap_or_else(|| LinkId::from_random(sys::process::random()));
+        atomic::write(&layer.fd, OsStr::new(LINK), 0o644, link.to_string().as_bytes())?;
+        self.repair_short_name(layer)
+    }
+
+    fn repair_short_name(&self, layer: &Layer) -> Result<()> {
+        let link = layer.link()?;
+        match self.resolve(&link)? {
+            Some(id) if id == layer.id => return Ok(()),
+            // Two layers with one name: whose it is cannot be known from here.
+            Some(other) if self.layer_in(&self.home, &self.path, &other)?.is_some() => {
+                return Err(Error::BeyondRepair(Box::new(layer.finding(Damage::ShortName(link)))));
+            }
+            _ => {}
+        }
+        let name = link.to_string();
+        match dir::unlink(&self.links, OsStr::new(&name)) {
+            Err(e) if !e.is_not_found() => return Err(e.into()),
+            _ => {}
+        }
+        dir::symlink(&self.links, OsStr::new(&name), OsStr::new(&layer::target(&layer.id)))?;
+        Ok(dir::sync(&self.links)?)
+    }
+}
+
+/// What the children of a layer have in `lower`; `None` if the layer itself is damaged.
+fn chain(parent: &Layer) -> Result<Option<Vec<LinkId>>> {
+    Ok(match (parent.find_link()?, parent.find_lower()?) {
+        (Ok(link), Ok(lower)) => Some(std::iter::once(link).chain(lower.unwrap_or_default()).collect()),
+        _ => None,
+    })
+}
+
+fn is_dir(layer: &Layer, name: &str) -> Result<bool> {
+    Ok(meta::find(&layer.fd, OsStr::new(name))?.is_some_and(|m| m.kind == FileKind::Dir))
+}

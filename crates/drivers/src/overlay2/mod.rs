@@ -1,0 +1,307 @@
+//! The driver `overlay2`: each layer keeps its own files only, and the kernel's OverlayFS makes the tree.
+//!
+//! The format is Docker's, file by file (moby.md §8); the files of one layer are in [`layer`]. Beside the layers, the
+//! home holds `l/`, where each layer has a short name, and `.layercake/` (see [`crate::aside`]).
+//!
+//! Where it does otherwise than Docker:
+//!
+//! - Layers are made aside and published by rename; `l/` gets the name after the layer is there, and loses it before
+//!   the layer goes, so that a crash leaves a layer without a name, which is found, and no name without a layer.
+//! - Mounts are made by the new mount API where the kernel has it: no page limit, up to 500 lowers.
+//! - A view for reading has neither upper nor work directory: the layer stays as it is.
+//! - Mounts are not counted. An overlay that is there already is taken for the layer's own.
+//! - `unmount` first tries to unmount for good. If a process still works in the tree it is detached as Docker does,
+//!   but `merged` stays, as the sign that the layer may still change ([`Damage::StrayMerged`](crate::Damage)).
+//! - On kernels that were told to rename directories by redirect or to copy up metadata alone (module parameters
+//!   `redirect_dir`, `metacopy`), mounts turn that off: `diff` reads the upper directory only.
+
+mod check;
+mod layer;
+mod mount;
+mod probe;
+mod stage;
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use changeset::{Applied, Applier, Change, DiffStats, Lowers, XattrSpace};
+use model::{CacheId, LinkId};
+use sys::{OwnedFd, Root, dir, meta, tree};
+
+use crate::driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
+use crate::select::{Config, DriverOption};
+use crate::{Error, Finding, Result, Stage, Swept, aside};
+use layer::{DIFF, LINKS, Layer, MERGED, WORK};
+
+pub(crate) const NAME: &str = "overlay2";
+
+/// Layers stacked by the kernel's OverlayFS. See the [module's text](self) for the format.
+#[derive(Debug)]
+pub struct Overlay2 {
+    home: OwnedFd,
+    path: PathBuf,
+    links: OwnedFd,
+    max_lowers: usize,
+    user_namespace: bool,
+    options: OnceLock<mount::Options>,
+}
+
+impl Overlay2 {
+    /// Opens the driver's home in the data root, and makes it if it is not there (0710, `l/` 0700).
+    pub fn open(config: &Config) -> Result<Self> {
+        for option in config.options()? {
+            check_option(&option, &config.root)?;
+        }
+        let home = dir::ensure(dir::open_path(&config.root)?, OsStr::new(NAME), 0o710)?;
+        let links = dir::ensure(&home, OsStr::new(LINKS), 0o700)?;
+        Ok(Self {
+            home,
+            path: config.root.join(NAME),
+            links,
+            max_lowers: config.max_lowers,
+            user_namespace: config.user_namespace,
+            options: OnceLock::new(),
+        })
+    }
+
+    fn xattr_space(&self) -> XattrSpace {
+        if self.user_namespace { XattrSpace::User } else { XattrSpace::Trusted }
+    }
+
+    /// The published layer.
+    fn published(&self, id: &CacheId) -> Result<Layer> {
+        let missing = || Error::NoLayer(id.clone());
+        self.layer_in(&self.home, &self.path, id)?.ok_or_else(missing)
+    }
+
+    /// The layer in the stage.
+    fn staged(&self, stage: &Stage, id: &CacheId) -> Result<Layer> {
+        self.layer_in(stage.fd(), stage.path(), id)?.ok_or_else(|| Error::NoLayer(id.clone()))
+    }
+
+    /// The layer in the stage, else the published one.
+    fn find(&self, stage: Option<&Stage>, id: &CacheId) -> Result<Layer> {
+        if let Some(stage) = stage
+            && let Some(layer) = self.layer_in(stage.fd(), stage.path(), id)?
+        {
+            return Ok(layer);
+        }
+        self.published(id)
+    }
+
+    fn layer_in(&self, parent: &OwnedFd, path: &Path, id: &CacheId) -> Result<Option<Layer>> {
+        let name = layer_name(id)?;
+        match dir::open(parent, name) {
+            Ok(fd) => Ok(Some(Layer { id: id.clone(), fd, path: path.join(name) })),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The layer that has this short name.
+    fn resolve(&self, link: &LinkId) -> Result<Option<CacheId>> {
+        match dir::read_link(&self.links, OsStr::new(&link.to_string())) {
+            Ok(target) => Ok(layer::parse_target(&target)),
+            Err(e) if e.is_not_found() || e.errno == sys::Errno::INVAL => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The lowers of a layer, nearest first, by short name and id.
+    fn lowers(&self, stage: Option<&Stage>, layer: &Layer) -> Result<Vec<(LinkId, CacheId)>> {
+        let dangling = |link| Error::from(layer.finding(crate::Damage::DanglingLower(link)));
+        let known = |link: LinkId| {
+            let staged = stage.and_then(|stage| stage.linked(&link));
+            let id = match staged {
+                Some(id) => Some(id),
+                None => self.resolve(&link)?,
+            };
+            id.map(|id| (link, id)).ok_or_else(|| dangling(link))
+        };
+        layer.lower()?.unwrap_or_default().into_iter().map(known).collect()
+    }
+}
+
+/// Docker's answers to the options of this driver (moby.md §10.2). The one known option, `overlay2.size`, takes
+/// project quotas.
+fn check_option(option: &DriverOption, root: &Path) -> Result<()> {
+    let text = match option.key.to_lowercase().as_str() {
+        "overlay2.size" => match (option.size()?, crate::backing::name(root)?) {
+            (0, _) => return Ok(()),
+            (_, "xfs") => {
+                "Storage option overlay2.size not supported. Filesystem does not support Project Quota: \
+                 layercake has no quotas"
+                    .to_owned()
+            }
+            (_, name) => {
+                format!("Storage Option overlay2.size only supported for backingFS XFS. Found {name}")
+            }
+        },
+        key => format!("overlay2: unknown option {key}"),
+    };
+    Err(Error::Option(text))
+}
+
+/// The name of a layer's directory; the home has other names too.
+fn layer_name(id: &CacheId) -> Result<&OsStr> {
+    if id.as_str() == LINKS || aside::is_hidden(id.as_str()) {
+        return Err(Error::Reserved(id.clone()));
+    }
+    Ok(OsStr::new(id.as_str()))
+}
+
+impl Driver for Overlay2 {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn home(&self) -> &Path {
+        &self.path
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            independent_layers: true,
+            page_cache_sharing: true,
+            mounts: true,
+            read_only_views: true,
+            quota: false,
+        }
+    }
+
+    fn status(&self) -> Result<Vec<(String, String)>> {
+        let found = probe::probe(self)?;
+        let line = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
+        Ok(vec![
+            line("Backing Filesystem", &crate::backing::name(&self.path)?),
+            line("Supports d_type", &found.d_type),
+            line("Using metacopy", &found.metacopy),
+            line("Native Overlay Diff", &found.native_diff),
+            line("userxattr", &self.user_namespace),
+        ])
+    }
+
+    fn stage(&self) -> Result<Stage> {
+        aside::stage(&self.home, &self.path)
+    }
+
+    fn prepare(&self, stage: &Stage, id: &CacheId, parent: Option<&CacheId>, kind: LayerKind) -> Result<()> {
+        self.prepare_layer(stage, id, parent, kind)
+    }
+
+    fn rebase(&self, stage: &Stage, id: &CacheId, parent: &CacheId) -> Result<()> {
+        self.rebase_layer(stage, id, parent)
+    }
+
+    fn applier(&self, stage: &Stage, id: &CacheId, unpack: &Unpack) -> Result<Applier> {
+        self.applier_of(stage, id, unpack)
+    }
+
+    fn finish(&self, stage: &Stage, id: &CacheId, applied: Applied) -> Result<u64> {
+        self.finish_layer(stage, id, applied)
+    }
+
+    fn staged_root(&self, stage: &Stage, id: &CacheId) -> Result<Root> {
+        self.staged(stage, id)?.root()
+    }
+
+    fn view(&self, stage: Option<&Stage>, id: &CacheId) -> Result<Lowers> {
+        self.view_of(stage, &self.find(stage, id)?)
+    }
+
+    fn publish(&self, stage: &Stage, ids: &[CacheId]) -> Result<()> {
+        self.publish_layers(stage, ids)
+    }
+
+    fn exists(&self, id: &CacheId) -> Result<bool> {
+        Ok(self.layer_in(&self.home, &self.path, id)?.is_some())
+    }
+
+    fn list(&self) -> Result<Vec<CacheId>> {
+        let entries = dir::list(&self.home)?.into_iter();
+        let dirs = entries.filter(|e| e.kind.is_none_or(|kind| kind == sys::FileKind::Dir));
+        let ids = dirs.filter_map(|e| CacheId::parse(e.name.to_str()?).ok());
+        Ok(ids.filter(|id| layer_name(id).is_ok()).collect())
+    }
+
+    fn layer_root(&self, id: &CacheId) -> Result<Root> {
+        self.published(id)?.root()
+    }
+
+    fn mount(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
+        self.mount_layer(id, access)
+    }
+
+    fn unmount(&self, id: &CacheId) -> Result<()> {
+        self.unmount_layer(&self.published(id)?)
+    }
+
+    fn mounted(&self, id: &CacheId) -> Result<Option<PathBuf>> {
+        let layer = self.published(id)?;
+        let mounted = sys::mount::at(&layer.fd, OsStr::new(MERGED))?;
+        Ok(mounted.map(|_| layer.path.join(MERGED)))
+    }
+
+    fn changes(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<Vec<Change>> {
+        let layer = self.published(id)?;
+        let lowers = self.lowers_of(None, &layer)?;
+        Ok(changeset::changes::upper_changes(&layer.root()?, &lowers, self.xattr_space())?)
+    }
+
+    fn diff(&self, id: &CacheId, _parent: Option<&CacheId>, out: &mut dyn Write) -> Result<DiffStats> {
+        let layer = self.published(id)?;
+        let lowers = self.lowers_of(None, &layer)?;
+        Ok(changeset::diff::write_upper(&layer.root()?, &lowers, self.xattr_space(), out)?)
+    }
+
+    fn usage(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<u64> {
+        Ok(tree::size(self.published(id)?.root()?)?)
+    }
+
+    fn usage_stamp(&self, id: &CacheId) -> Result<Option<Stamp>> {
+        self.stamp(&self.published(id)?)
+    }
+
+    fn metadata(&self, id: &CacheId) -> Result<Vec<(String, String)>> {
+        let layer = self.published(id)?;
+        let lowers = self.lowers(None, &layer)?;
+        let path = |id: &CacheId, name: &str| format!("{}/{id}/{name}", self.path.display());
+        let mut data = Vec::with_capacity(4);
+        if !lowers.is_empty() {
+            let dirs: Vec<String> = lowers.iter().map(|(_, lower)| path(lower, DIFF)).collect();
+            data.push(("LowerDir".to_owned(), dirs.join(":")));
+        }
+        for (key, name) in [("MergedDir", MERGED), ("UpperDir", DIFF), ("WorkDir", WORK)] {
+            data.push((key.to_owned(), path(id, name)));
+        }
+        Ok(data)
+    }
+
+    fn discard(&self, id: &CacheId) -> Result<()> {
+        let Some(layer) = self.layer_in(&self.home, &self.path, id)? else { return Ok(()) };
+        self.discard_layer(&layer)
+    }
+
+    fn sweep(&self) -> Result<Swept> {
+        aside::sweep(&self.home, &self.path)
+    }
+
+    fn check(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<Vec<Finding>> {
+        self.check_layer(id, parent)
+    }
+
+    fn check_home(&self) -> Result<Vec<Finding>> {
+        self.check_links()
+    }
+
+    fn repair(&self, finding: &Finding) -> Result<()> {
+        self.repair_damage(finding)
+    }
+}
+
+/// Whether two descriptors or names are the same file.
+fn same(a: &meta::Meta, b: &meta::Meta) -> bool {
+    (a.dev, a.ino) == (b.dev, b.ino)
+}

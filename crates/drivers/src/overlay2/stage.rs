@@ -1,0 +1,152 @@
+//! Layers before they exist for everybody, and after.
+
+use std::ffi::OsStr;
+
+use changeset::{Applied, Applier, Lowers, Whiteouts};
+use model::{CacheId, LinkId};
+use sys::{Root, atomic, dir, lock, tree};
+
+use super::layer::{self, DIFF, LINK, LOWER, Layer, WORK};
+use super::{Overlay2, layer_name};
+use crate::driver::{Driver, LayerKind, Unpack};
+use crate::{Error, Result, Stage, aside};
+
+impl Overlay2 {
+    pub(super) fn prepare_layer(
+        &self,
+        stage: &Stage,
+        id: &CacheId,
+        parent: Option<&CacheId>,
+        kind: LayerKind,
+    ) -> Result<()> {
+        if let LayerKind::Writable { size: Some(_) } = kind {
+            let what = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
+            return Err(Error::Unsupported { driver: super::NAME, what });
+        }
+        let name = layer_name(id)?;
+        if self.exists(id)? || stage.contains(id)? {
+            return Err(Error::Exists(id.clone()));
+        }
+        let lower = parent.map(|parent| self.lower_above(&self.find(Some(stage), parent)?)).transpose()?;
+        let made = self.make(stage, name, lower.as_deref());
+        if made.is_err() {
+            let _ = tree::remove(stage.fd(), name);
+        }
+        stage.note_link(made?, id);
+        self.commit_staged(stage, parent)
+    }
+
+    /// Makes the layer's directory, and gives it a short name.
+    fn make(&self, stage: &Stage, name: &OsStr, lower: Option<&[LinkId]>) -> Result<LinkId> {
+        let fd = dir::ensure(stage.fd(), name, 0o710)?;
+        dir::ensure(&fd, OsStr::new(DIFF), 0o755)?;
+        let link = LinkId::from_random(sys::process::random());
+        atomic::create_unsynced(&fd, OsStr::new(LINK), 0o644, link.to_string().as_bytes())?;
+        if let Some(lower) = lower {
+            dir::ensure(&fd, OsStr::new(WORK), 0o700)?;
+            atomic::create_unsynced(&fd, OsStr::new(LOWER), 0o644, layer::lower_text(lower).as_bytes())?;
+        }
+        Ok(link)
+    }
+
+    /// The lowers of a layer on top of `parent`.
+    pub(super) fn lower_above(&self, parent: &Layer) -> Result<Vec<LinkId>> {
+        let mut links = vec![parent.link()?];
+        links.extend(parent.lower()?.unwrap_or_default());
+        if links.len() > self.max_lowers { Err(Error::TooDeep) } else { Ok(links) }
+    }
+
+    fn commit_staged(&self, stage: &Stage, parent: Option<&CacheId>) -> Result<()> {
+        match parent.map(|parent| self.layer_in(stage.fd(), stage.path(), parent)).transpose()?.flatten() {
+            Some(parent) => parent.commit(),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn rebase_layer(&self, stage: &Stage, id: &CacheId, parent: &CacheId) -> Result<()> {
+        let staged = self.staged(stage, id)?;
+        let lower = self.lower_above(&self.find(Some(stage), parent)?)?;
+        dir::ensure(&staged.fd, OsStr::new(WORK), 0o700)?;
+        // The whole stage is synced before it is published: no need to sync this file.
+        let _ = dir::unlink(&staged.fd, OsStr::new(LOWER));
+        atomic::create_unsynced(&staged.fd, OsStr::new(LOWER), 0o644, layer::lower_text(&lower).as_bytes())?;
+        self.commit_staged(stage, Some(parent))
+    }
+
+    pub(super) fn applier_of(&self, stage: &Stage, id: &CacheId, unpack: &Unpack) -> Result<Applier> {
+        let diff = self.staged(stage, id)?.diff()?;
+        let whiteouts = Whiteouts::Overlay(self.xattr_space());
+        Ok(Applier::new(diff, unpack.options(whiteouts, self.user_namespace))?)
+    }
+
+    pub(super) fn finish_layer(&self, stage: &Stage, id: &CacheId, applied: Applied) -> Result<u64> {
+        if applied.pending.is_empty() {
+            return Ok(applied.size);
+        }
+        let layer = self.staged(stage, id)?;
+        let lowers = self.lowers_of(Some(stage), &layer)?;
+        Ok(applied.size + applied.pending.settle(&layer.root()?, &lowers)?)
+    }
+
+    pub(super) fn publish_layers(&self, stage: &Stage, ids: &[CacheId]) -> Result<()> {
+        for (done, id) in ids.iter().enumerate() {
+            if let Err(e) = self.publish_one(stage, id) {
+                for id in ids[..=done].iter().rev().filter(|id| !matches!(&e, Error::Exists(other) if other == *id)) {
+                    let _ = self.discard(id);
+                }
+                return Err(e);
+            }
+        }
+        // The names of the layers, then the short ones: a short name is of no use without its layer.
+        dir::sync(&self.home)?;
+        Ok(dir::sync(&self.links)?)
+    }
+
+    fn publish_one(&self, stage: &Stage, id: &CacheId) -> Result<()> {
+        let name = layer_name(id)?;
+        let layer = self.staged(stage, id)?;
+        let link = layer.link()?;
+        if let Some((_, parent)) = self.lowers(Some(stage), &layer)?.first()
+            && let Some(parent) = self.layer_in(&self.home, &self.path, parent)?
+        {
+            parent.commit()?;
+        }
+        match dir::rename_noreplace(stage.fd(), name, &self.home, name) {
+            Err(e) if e.is_exists() => return Err(Error::Exists(id.clone())),
+            other => other?,
+        }
+        Ok(dir::symlink(&self.links, OsStr::new(&link.to_string()), OsStr::new(&layer::target(id)))?)
+    }
+
+    pub(super) fn discard_layer(&self, layer: &Layer) -> Result<()> {
+        let _lock = lock::lock(dir::reopen(&layer.fd)?, lock::Mutual::Exclusive)?;
+        self.detach(layer)?;
+        // Another layer's short name stays, whatever this layer's `link` says.
+        if let Ok(link) = layer.find_link()?
+            && self.resolve(&link)?.as_ref() == Some(&layer.id)
+        {
+            dir::unlink(&self.links, OsStr::new(&link.to_string()))?;
+        }
+        match aside::discard(&self.home, &self.home, layer_name(&layer.id)?) {
+            Err(Error::Sys(e)) if e.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// What a layer is on top of, for reading.
+    pub(super) fn lowers_of(&self, stage: Option<&Stage>, layer: &Layer) -> Result<Lowers> {
+        Ok(Lowers::new(self.lower_roots(stage, layer)?, self.xattr_space()))
+    }
+
+    /// A layer on top of its lowers, for reading.
+    pub(super) fn view_of(&self, stage: Option<&Stage>, layer: &Layer) -> Result<Lowers> {
+        let mut roots = vec![layer.root()?];
+        roots.extend(self.lower_roots(stage, layer)?);
+        Ok(Lowers::new(roots, self.xattr_space()))
+    }
+
+    fn lower_roots(&self, stage: Option<&Stage>, layer: &Layer) -> Result<Vec<Root>> {
+        let lowers = self.lowers(stage, layer)?;
+        lowers.iter().map(|(_, id)| self.find(stage, id)?.root()).collect()
+    }
+}

@@ -1,0 +1,163 @@
+//! Unpacks layers into a stage of the driver, as many at once as there are processors.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use archive::compress::{self, Compression};
+use archive::tar::{self, Entry, Sink};
+use archive::tar_split::{self, Packer};
+use changeset::{Applied, Applier};
+use drivers::{Stage, Unpack};
+use model::progress::{Phase, Progress};
+use model::{CacheId, DiffId};
+
+use super::pipeline;
+use super::source::Blob;
+use crate::error::{Error, Result};
+use crate::{Engine, Limits};
+
+/// A layer to unpack.
+pub(crate) struct Job<'a> {
+    /// What the archive calls it.
+    pub name: &'a str,
+    /// Its archive, compressed or not.
+    pub blob: &'a Blob,
+    /// The driver's directory for it, prepared in the stage.
+    pub cache_id: &'a CacheId,
+    /// What its uncompressed bytes must hash to; anything if absent.
+    pub expected: Option<DiffId>,
+    /// Where its tar-split record goes.
+    pub record: File,
+}
+
+/// A layer that lies in the stage, verified, but not finished by the driver and not durable.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    pub diff_id: DiffId,
+    pub applied: Applied,
+}
+
+impl Engine {
+    /// Unpacks all jobs and returns what came of each, in the same order. The largest start first, so that no
+    /// processor waits for a big one in the end. The first error stops the rest.
+    pub(crate) fn unpack_all(
+        &self,
+        stage: &Stage,
+        jobs: Vec<Job<'_>>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Unpacked>> {
+        let mut results: Vec<Option<Unpacked>> = jobs.iter().map(|_| None).collect();
+        let threads = self.threads.min(jobs.len()).max(1);
+        let mut queue: Vec<(usize, Job<'_>)> = jobs.into_iter().enumerate().collect();
+        queue.sort_by_key(|(_, job)| job.blob.len);
+        let queue = Mutex::new(queue);
+        let failed = AtomicBool::new(false);
+        let done = Mutex::new(Vec::new());
+        let work = || {
+            while !failed.load(Ordering::Relaxed) {
+                let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+                let Some((index, job)) = next else { break };
+                let result = self.unpack(stage, job, progress);
+                failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, result));
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(work);
+            }
+            work();
+        });
+        for (index, result) in done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            results[index] = Some(result?);
+        }
+        results.into_iter().map(|r| r.ok_or_else(|| Error::thread("unpacking", "a layer"))).collect()
+    }
+
+    /// Unpacks one layer and verifies its digest.
+    pub(crate) fn unpack(&self, stage: &Stage, job: Job<'_>, progress: &dyn Progress) -> Result<Unpacked> {
+        let name = job.name;
+        let item = short(&job);
+        progress.start(&item, Phase::Unpacking, Some(job.blob.len));
+        let unpacked = self.unpack_job(stage, job, &item, progress).map_err(|e| e.in_layer(name))?;
+        progress.finish(&item);
+        Ok(unpacked)
+    }
+
+    fn unpack_job(&self, stage: &Stage, job: Job<'_>, item: &str, progress: &dyn Progress) -> Result<Unpacked> {
+        let options = Unpack { limits: self.limits.apply };
+        let applier = self.driver.applier(stage, job.cache_id, &options)?;
+        let record = tar_split::gzip(BufWriter::with_capacity(256 << 10, job.record));
+        let (plain, compression) = open(job.blob, &self.limits)?;
+        let mut layer = Tee { applier, packer: Packer::new(record) };
+        let mut parser = tar::Parser::new(self.limits.tar);
+        // Progress counts the archive's bytes. Of a compressed layer only the end is known exactly; what is shown
+        // before is the uncompressed count, capped at the total.
+        let mut left = job.blob.len;
+        let digest = pipeline::run(plain, job.name, |piece| {
+            let shown = (piece.len() as u64).min(left);
+            left -= shown;
+            progress.advance(item, shown);
+            parser.push(piece, &mut layer)
+        })?;
+        let _ = compression;
+        parser.finish(&mut layer)?;
+        let diff_id = DiffId::from(model::Digest::from(digest));
+        if let Some(expected) = job.expected
+            && diff_id != expected
+        {
+            return Err(Error::WrongDiffId { name: job.name.to_owned(), expected, found: diff_id });
+        }
+        let record = layer.packer.finish()?.finish().map_err(Error::io("write", "tar-split.json.gz"))?;
+        record.into_inner().map_err(|e| Error::io("write", "tar-split.json.gz")(e.into_error()))?;
+        Ok(Unpacked { diff_id, applied: layer.applier.finish()? })
+    }
+}
+
+/// The layer's uncompressed bytes.
+fn open(blob: &Blob, limits: &Limits) -> Result<(Box<dyn std::io::Read + Send>, Compression)> {
+    let (compression, plain) = compress::open(blob.reader(), limits.decompress)?;
+    Ok((plain, compression))
+}
+
+/// What progress calls a layer: the twelve digits that Docker shows.
+fn short(job: &Job<'_>) -> String {
+    job.expected.map_or_else(|| job.name.to_owned(), |diff| diff.short())
+}
+
+/// One pass over the archive serves both: the files are made, and the record is written that brings the archive back.
+struct Tee<W: Write> {
+    applier: Applier,
+    packer: Packer<W>,
+}
+
+impl<W: Write> Sink for Tee<W> {
+    type Error = Error;
+
+    fn raw(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.packer.raw(bytes)?)
+    }
+
+    fn entry(&mut self, entry: &Entry) -> Result<()> {
+        // The packer first: it refuses a path that occurs twice, before the second can touch the first.
+        self.packer.entry(entry)?;
+        Ok(self.applier.entry(entry)?)
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.packer.data(bytes)?;
+        Ok(self.applier.data(bytes)?)
+    }
+
+    fn end_entry(&mut self) -> Result<()> {
+        self.packer.end_entry()?;
+        Ok(self.applier.end_entry()?)
+    }
+
+    fn end_archive(&mut self) -> Result<()> {
+        self.packer.end_archive()?;
+        Ok(self.applier.end_archive()?)
+    }
+}

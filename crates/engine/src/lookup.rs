@@ -1,0 +1,1 @@
+//! Names and IDs that users type.
