@@ -6,7 +6,8 @@ use std::io::{Cursor, Read};
 use archive::compress::{Limits, open};
 use libfuzzer_sys::fuzz_target;
 
-const LIMITS: Limits = Limits { max_output: 4 << 20, max_ratio: 100, ratio_from: 1 << 20, max_window: 1 << 20 };
+const LIMITS: Limits =
+    Limits { max_output: 4 << 20, max_ratio: 100, ratio_from: 1 << 20, max_window: 1 << 20 };
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok((_, mut decoder)) = open(Cursor::new(bytes.to_vec()), LIMITS) else { return };

@@ -1,3 +1,21 @@
-//! The command line of layercake: one file per subcommand, and what they share to print.
+//! The command line of layercake.
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`app`] | the tree of commands, and how a command line ends |
+//! | [`context`] | what every command needs: the store that was named, opened |
+//! | `commands` | one file for each subcommand: its arguments and what it does |
+//! | `limit`, `options`, `until` | options that several commands have, and the values they take |
+//! | `rows` | what listings show of images, containers and the rest |
+//! | [`output`] | how things are printed, and how they fail |
+//! | [`rootless`] | where a user's own store is, and the user namespace that belongs to it |
 
+pub mod app;
+mod commands;
+pub mod context;
+mod limit;
+mod options;
 pub mod output;
+pub mod rootless;
+mod rows;
+mod until;

@@ -1,3 +1,11 @@
 //! The command `layercake`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = cli::rootless::hold_if_asked() {
+        return code;
+    }
+    sys::process::clear_umask();
+    cli::app::main(std::env::args_os().collect())
+}

@@ -163,9 +163,10 @@ pub fn enter(options: &Options) -> Result<Session, Error> {
         program: this_program(),
         args: vec![HOLD.into()],
     };
-    let membership = userns::enter(&holding).map_err(|cause| {
-        let advice = advice(&cause);
-        Error::NoNamespace { cause, advice }
+    let membership = userns::enter(&holding).map_err(|cause| match holding.record.parent() {
+        // A read-only or full file system, say, which no advice about namespaces helps.
+        Some(private) if cause.path.starts_with(private) => Error::Store(cause),
+        _ => Error::NoNamespace { advice: advice(&cause), cause },
     })?;
     let privilege = userns::privilege().map_err(Error::Store)?;
     Ok(Session { privilege, membership: Some(membership) })

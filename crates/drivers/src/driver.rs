@@ -4,9 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use changeset::{
-    Applied, Applier, ApplyLimits, ApplyOptions, Change, DiffStats, Lowers, Owners, Whiteouts,
-};
+use changeset::{Applied, Applier, ApplyLimits, ApplyOptions, Change, DiffStats, Lowers, Owners, Whiteouts};
 use model::CacheId;
 use sys::Root;
 
@@ -165,9 +163,9 @@ pub trait Driver: Send + Sync {
     /// [`ReadOnly`](crate::Error::ReadOnly) if others are built on the layer, or it is mounted for reading.
     fn mount(&self, id: &CacheId, access: Access) -> Result<PathBuf>;
 
-    /// Ends the mount; a layer that is not mounted is left as it is. A process that still uses the tree keeps it
-    /// until it lets go; the path is free at once.
-    fn unmount(&self, id: &CacheId) -> Result<()>;
+    /// Ends the mount, and says whether there was one. A process that still uses the tree keeps it until it lets go;
+    /// the path is free at once.
+    fn unmount(&self, id: &CacheId) -> Result<bool>;
 
     /// Where the layer is mounted in the mount namespace of the calling thread. `None` too for a layer whose view is
     /// a directory and needs no mount.

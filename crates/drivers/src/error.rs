@@ -81,9 +81,7 @@ impl Error {
     pub fn is_full(&self) -> bool {
         match self {
             Error::Sys(e) => e.is_full(),
-            Error::Changeset(e) => std::error::Error::source(e)
-                .and_then(|e| e.downcast_ref::<sys::Error>())
-                .is_some_and(sys::Error::is_full),
+            Error::Changeset(changeset::Error::Sys(e)) => e.is_full(),
             _ => false,
         }
     }

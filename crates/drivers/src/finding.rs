@@ -69,7 +69,9 @@ impl Finding {
             Damage::Link(_) => "find the layer's name in l/, or give it a new one, and write it to link",
             Damage::ShortName(_) => "make the name in l/ again",
             Damage::Lower { parent: Some(_), .. } => "write lower again from the parent layer",
-            Damage::Lower { parent: None, .. } => "nothing is known of the parent layer: remove what uses this layer",
+            Damage::Lower { parent: None, .. } => {
+                "nothing is known of the parent layer: remove what uses this layer"
+            }
             Damage::DanglingLower(_) => "repair the layer below first; if it is gone, load the image again",
             Damage::NoWork => "make the work directory again",
             Damage::StrayMerged => "remove the empty directory",
@@ -90,7 +92,9 @@ impl fmt::Display for Finding {
             Damage::Link(why) => write!(f, "the file link is {why}"),
             Damage::ShortName(link) => write!(f, "l/{link} does not lead to it"),
             Damage::Lower { why, .. } => write!(f, "the file lower {why}"),
-            Damage::DanglingLower(link) => write!(f, "the file lower names l/{link}, which leads to no layer"),
+            Damage::DanglingLower(link) => {
+                write!(f, "the file lower names l/{link}, which leads to no layer")
+            }
             Damage::NoWork => f.write_str("its work directory is missing"),
             Damage::StrayMerged => f.write_str("merged is there but nothing is mounted on it"),
             Damage::DanglingShortName(name) => write!(f, "l/{name} leads to no layer"),

@@ -9,7 +9,7 @@
 //!
 //! [`select`] is the only place that knows them all by name.
 
-#[cfg(any(test, feature = "suite"))]
+#[cfg(feature = "suite")]
 pub mod suite;
 
 mod aside;

@@ -193,7 +193,11 @@ mod tests {
             ("vfs", "size=1G", "Filesystem does not support, or has not enabled quotas"),
         ] {
             config.options = vec![option.to_owned()];
-            assert_eq!(open(driver, &config).err().map(|e| e.to_string()).as_deref(), Some(text), "{driver} {option}");
+            assert_eq!(
+                open(driver, &config).err().map(|e| e.to_string()).as_deref(),
+                Some(text),
+                "{driver} {option}"
+            );
         }
         config.options = vec!["Overlay2.Size = 0".to_owned()];
         assert!(open("overlay2", &config).is_ok());

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use model::{ContainerId, Platform};
+use drivers::LayerKind;
+use model::{CacheId, ContainerConfig, ContainerId, ContainerName, MountId, Platform};
+use serde_json::Value;
+use store::{HostConfig, Intent, MountRecord, NewContainer};
 
-use crate::{Engine, Result};
+use crate::{Engine, Error, Result, init_layer, now};
 
 /// What a container shall be; what is absent comes from the image.
 #[derive(Debug, Clone, Default)]
@@ -46,9 +49,189 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
+/// How many random names are tried before one gets digits at its end.
+const NAME_ATTEMPTS: u32 = 8;
+
 impl Engine {
     /// Creates a container: its init layer, its writable layer, its documents. Durable when this returns.
     pub fn create(&self, options: &CreateOptions) -> Result<Created> {
-        todo!()
+        let name = options.name.as_deref().filter(|name| !name.is_empty()).map(ContainerName::parse).transpose()?;
+        let size = size_option(&options.storage_opts)?;
+        let image_id = self.find_image(&options.image)?;
+        let image = self.store.images().get(&image_id)?;
+        let platform = image.platform();
+        let mut warnings = Vec::new();
+        check_platform(options, &platform, &mut warnings)?;
+
+        let id = ContainerId::from_random(sys::process::random());
+        let config = container_config(options, image.view().config.as_ref(), &id);
+        let (path, args) = command(&config)?;
+        let parent = image.chain_id();
+        let below = parent.map(|chain| self.store.layers().get(&chain)).transpose()?;
+
+        let work = self.store.begin()?;
+        let mount_id = MountId::from_random(sys::process::random());
+        work.note(&[Intent::Mount { container: id, mount_id: mount_id.clone() }])?;
+        let stage = self.driver.stage()?;
+        let workdir = config.working_dir.as_str();
+        self.prepare_container(&stage, &mount_id, below.as_ref().map(|l| &l.cache_id), size, workdir)?;
+        let record = MountRecord { mount_id: mount_id.clone(), init_id: Some(mount_id.init()), parent };
+        let staged_mount = self.store.mounts().stage(&work, &id, record)?;
+        let mut host = HostConfig::new(sys::process::has_unified_cgroups());
+        if !options.storage_opts.is_empty() {
+            let opts = options.storage_opts.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str())));
+            host.set("StorageOpt", Value::Object(opts.collect()));
+        }
+        let created = now();
+        let new = |name: &ContainerName| {
+            let new = NewContainer {
+                id,
+                name,
+                created,
+                path: &path,
+                args: &args,
+                config: &config,
+                image: Some(image_id),
+                platform: &platform,
+                driver: self.driver.name(),
+            };
+            new.document()
+        };
+        sys::dir::sync_fs(&stage)?;
+
+        let lock = self.store.commit()?;
+        if let Some(chain) = parent
+            && !self.store.layers().exists(&chain)?
+        {
+            return Err(Error::LayerVanished(chain));
+        }
+        let name = match name {
+            Some(name) => name,
+            None => self.random_name()?,
+        };
+        let staged = self.store.containers().stage(&work, new(&name)?, &host)?;
+        staged.sync()?;
+        self.driver.publish(&stage, &[mount_id.init().into(), mount_id.into()])?;
+        self.store.mounts().publish(&lock, staged_mount)?;
+        self.store.containers().publish(&lock, staged)?;
+        drop(lock);
+        stage.remove()?;
+        work.finish()?;
+        Ok(Created { id, warnings })
+    }
+
+    /// Makes the init layer and the writable layer in the stage.
+    fn prepare_container(
+        &self,
+        stage: &drivers::Stage,
+        mount_id: &MountId,
+        image: Option<&CacheId>,
+        size: Option<u64>,
+        workdir: &str,
+    ) -> Result<()> {
+        let init: CacheId = mount_id.init().into();
+        let top: CacheId = mount_id.clone().into();
+        let below = image.map(|id| self.driver.view(None, id)).transpose()?;
+        self.driver.prepare(stage, &init, image, LayerKind::Writable { size })?;
+        self.apply_archive(stage, &init, &init_layer::archive(below.as_ref())?)?;
+        self.driver.prepare(stage, &top, Some(&init), LayerKind::Writable { size })?;
+        // As Docker does when it creates a container: the working directory shows in `diff` before the first start.
+        if let Some(archive) = init_layer::workdir_archive(workdir, &self.driver.view(Some(stage), &init)?)? {
+            self.apply_archive(stage, &top, &archive)?;
+        }
+        Ok(())
+    }
+
+    /// Applies a small archive of our own to a staged layer.
+    fn apply_archive(&self, stage: &drivers::Stage, id: &CacheId, archive: &[u8]) -> Result<()> {
+        let mut applier = self.driver.applier(stage, id, &self.unpack_options())?;
+        let mut parser = archive::tar::Parser::new(self.limits.tar);
+        parser.push(archive, &mut applier)?;
+        parser.finish(&mut applier)?;
+        self.driver.finish(stage, id, applier.finish()?)?;
+        Ok(())
+    }
+
+    fn random_name(&self) -> Result<ContainerName> {
+        let seed = u64::from_le_bytes(sys::process::random());
+        let names = (0..u32::MAX).map(|attempt| match attempt {
+            0..NAME_ATTEMPTS => ContainerName::random(seed.rotate_left(8 * attempt), 0),
+            _ => ContainerName::random(seed, attempt),
+        });
+        for name in names {
+            if self.store.backrefs().of_name(name.as_str())?.is_empty() {
+                return Ok(name);
+            }
+        }
+        Err(Error::conflict("all random names are in use"))
+    }
+}
+
+/// The whole configuration of the container: what was asked for, and the rest from the image.
+fn container_config(options: &CreateOptions, image: Option<&ContainerConfig>, id: &ContainerId) -> ContainerConfig {
+    let mut config = ContainerConfig {
+        hostname: options.hostname.clone().unwrap_or_else(|| id.short()),
+        user: options.user.clone().unwrap_or_default(),
+        attach_stdin: options.interactive,
+        attach_stdout: true,
+        attach_stderr: true,
+        tty: options.tty,
+        open_stdin: options.interactive,
+        stdin_once: options.interactive,
+        env: Some(options.env.clone()),
+        cmd: Some(options.cmd.clone()).filter(|cmd| !cmd.is_empty()),
+        image: options.image.clone(),
+        working_dir: options.workdir.clone().unwrap_or_default(),
+        entrypoint: options.entrypoint.as_ref().map(|word| match word.as_str() {
+            "" => vec![String::new()],
+            word => vec![word.to_owned()],
+        }),
+        labels: Some(options.labels.clone()),
+        ..ContainerConfig::default()
+    };
+    if let Some(image) = image {
+        config.inherit(image);
+    }
+    config
+}
+
+/// The program and its arguments.
+fn command(config: &ContainerConfig) -> Result<(String, Vec<String>)> {
+    let entrypoint = config.entrypoint.iter().flatten().filter(|word| !word.is_empty());
+    let mut words: Vec<String> = entrypoint.chain(config.cmd.iter().flatten()).cloned().collect();
+    if words.is_empty() {
+        return Err(Error::invalid("no command specified"));
+    }
+    let path = words.remove(0);
+    Ok((path, words))
+}
+
+fn size_option(options: &[(String, String)]) -> Result<Option<u64>> {
+    let mut size = None;
+    for (key, value) in options {
+        match key.to_ascii_lowercase().as_str() {
+            "size" => size = Some(model::size::parse_binary(value)?),
+            _ => return Err(Error::invalid(format!("unknown option {key}"))),
+        }
+    }
+    Ok(size)
+}
+
+fn check_platform(options: &CreateOptions, image: &Platform, warnings: &mut Vec<String>) -> Result<()> {
+    let Some(wanted) = &options.platform else {
+        let host = Platform::host();
+        if image.rank_on(&host).is_none() {
+            warnings.push(format!(
+                "The requested image's platform ({image}) does not match the detected host platform ({host}) and no specific platform was requested"
+            ));
+        }
+        return Ok(());
+    };
+    match image.rank_on(wanted) {
+        Some(_) => Ok(()),
+        None => Err(Error::invalid(format!(
+            "image with reference {} was found but its platform ({image}) does not match the specified platform ({wanted})",
+            options.image
+        ))),
     }
 }

@@ -1,12 +1,14 @@
 //! New layers on their way into the store: staged by the driver and the layerdb together, published together.
 
 use std::collections::HashMap;
+use std::io::Read;
 
-use model::{CacheId, ChainId};
-use store::{CommitLock, Intent, LayerRecord, Published, StagedLayer, Work};
+use drivers::{LayerKind, Stage, Unpack};
+use model::progress::Progress;
+use model::{CacheId, ChainId, DiffId, ImageConfig, ImageId, Reference};
+use store::{CommitLock, Intent, LayerRecord, Published, RemovingLayer, StagedLayer, Work};
 
-use drivers::Stage;
-
+use crate::load::{Job, Unpacked};
 use crate::{Engine, Error, Result};
 
 /// A name for a layer that we make.
@@ -14,7 +16,7 @@ pub(crate) fn new_cache_id() -> CacheId {
     CacheId::from_random(sys::process::random())
 }
 
-/// Layers that are not published yet. Dropped, they are garbage; [`NewLayers::discard`] gives the space back at once.
+/// Layers that are not published yet. Dropped, they are garbage.
 pub(crate) struct NewLayers<'a> {
     engine: &'a Engine,
     work: &'a Work<'a>,
@@ -55,6 +57,32 @@ impl<'a> NewLayers<'a> {
     /// Begins the layerdb's part of a layer.
     pub fn record(&self) -> Result<StagedLayer<'a>> {
         Ok(self.engine.store.layers().stage(self.work)?)
+    }
+
+    /// Unpacks `input` as a layer on top of `parent`, a layer of the store, and adds it. An archive without entries
+    /// makes no layer: `None`.
+    pub fn unpack(
+        &mut self,
+        name: &str,
+        input: Box<dyn Read + Send>,
+        len: Option<u64>,
+        parent: Option<&LayerRecord>,
+        progress: &dyn Progress,
+    ) -> Result<Option<DiffId>> {
+        let id = new_cache_id();
+        self.engine.driver.prepare(&self.stage, &id, parent.map(|p| &p.cache_id), LayerKind::ReadOnly)?;
+        let staged = self.record()?;
+        let job = Job { name, input, len, cache_id: &id, expected: None, record: staged.tar_split()? };
+        let Unpacked { diff_id, applied } = self.engine.unpack(&self.stage, job, progress)?;
+        if diff_id == DiffId::EMPTY {
+            return Ok(None);
+        }
+        let size = self.engine.driver.finish(&self.stage, &id, applied)?;
+        let parent = parent.map(|p| p.chain);
+        let chain = ChainId::extend(parent.as_ref(), &diff_id);
+        self.note(std::iter::once((id.clone(), chain)))?;
+        self.push(NewLayer::finish(staged, LayerRecord { chain, diff: diff_id, parent, cache_id: id, size })?);
+        Ok(Some(diff_id))
     }
 
     /// Adds a complete layer; parents come first.
@@ -126,5 +154,57 @@ impl Engine {
         }
         self.store.layers().sync()?;
         Ok(stage.remove()?)
+    }
+}
+
+impl Engine {
+    /// Publishes a new image: its layers, its configuration, what `mark` adds to its metadata, its name. Durable when
+    /// this returns.
+    pub(crate) fn publish_image(
+        &self,
+        work: &Work<'_>,
+        layers: NewLayers<'_>,
+        image: &ImageConfig,
+        name: Option<&Reference>,
+        mark: impl FnOnce(&CommitLock<'_>, &ImageId) -> Result<()>,
+    ) -> Result<ImageId> {
+        let staged = self.store.images().stage(work, image.bytes().to_vec())?;
+        layers.sync()?;
+        let lock = self.store.commit()?;
+        let above: Vec<ChainId> = layers.layers.iter().map(|layer| layer.record.chain).collect();
+        let shared: Vec<ChainId> =
+            ChainId::each(image.diff_ids()).filter(|chain| !above.contains(chain)).collect();
+        self.publish_layers(&lock, layers, &shared)?;
+        let id = self.store.images().publish(&lock, staged)?;
+        mark(&lock, &id)?;
+        self.store.images().set_last_updated(&lock, &id, crate::now())?;
+        if let Some(name) = name {
+            self.store.references().update(&lock, |names| names.tag(name, id).map(drop))?;
+        }
+        Ok(id)
+    }
+
+    /// What unpacking an archive may do.
+    pub(crate) fn unpack_options(&self) -> Unpack {
+        Unpack { limits: self.limits.apply, strict_xattrs: false }
+    }
+
+    /// Takes layers that nothing uses any more out of the store, and those below them. Their files go to the trash.
+    /// Answers with the chains, the topmost first.
+    pub(crate) fn release_layers(&self, lock: &CommitLock<'_>, tops: &[ChainId]) -> Result<Vec<ChainId>> {
+        let mut released = Vec::new();
+        for layer in self.store.layers().release(lock, tops)? {
+            released.push(layer.chain);
+            self.finish_removal(layer)?;
+        }
+        Ok(released)
+    }
+
+    /// Discards the files of a layer that has no name any more.
+    pub(crate) fn finish_removal(&self, layer: RemovingLayer) -> Result<()> {
+        if let Some(id) = &layer.cache_id {
+            self.driver.discard(id)?;
+        }
+        Ok(self.store.layers().finish_remove(layer)?)
     }
 }

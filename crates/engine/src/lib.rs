@@ -10,8 +10,11 @@
 //! garbage that the next writing command sweeps ([`Engine::open`]).
 
 mod error;
+mod hashing;
+mod init_layer;
 mod layers;
 mod lookup;
+mod open;
 
 pub mod check;
 pub mod commit;
@@ -38,6 +41,9 @@ pub mod tag;
 use std::path::PathBuf;
 
 pub use error::{Error, Result};
+
+/// Our version, and what we sign the images with that we make.
+pub const VERSION: &str = concat!("layercake-", env!("CARGO_PKG_VERSION"));
 
 /// How to open a data root.
 #[derive(Debug, Clone)]
@@ -79,6 +85,11 @@ pub enum Access {
     Read,
     /// Change it: a missing root is made, what a crash left is swept, and the root of a live daemon is refused.
     Write,
+}
+
+/// The present time.
+pub(crate) fn now() -> model::Timestamp {
+    model::Timestamp::from(std::time::SystemTime::now())
 }
 
 /// One data root, opened with one storage driver.

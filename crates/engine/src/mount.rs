@@ -3,28 +3,50 @@
 use std::path::PathBuf;
 
 use changeset::Change;
-use model::ContainerId;
+use drivers::Access;
+use model::{CacheId, ContainerId};
+use store::MountRecord;
 
 use crate::{Engine, Result};
 
 impl Engine {
-    /// Makes the container's tree available and returns its path. The mount outlives this process.
-    pub fn mount(&self, container: &ContainerId, access: drivers::Access) -> Result<PathBuf> {
-        todo!()
+    /// Makes the container's tree available and returns its path. The mount outlives this process. Mounting what is
+    /// mounted returns the same path again.
+    pub fn mount(&self, container: &ContainerId, access: Access) -> Result<PathBuf> {
+        let mount = self.store.mounts().get(container)?;
+        Ok(self.driver.mount(&mount.mount_id.into(), access)?)
     }
 
     /// Ends the mount; says whether there was one.
     pub fn unmount(&self, container: &ContainerId) -> Result<bool> {
-        todo!()
+        Ok(self.driver.unmount(&self.store.mounts().get(container)?.mount_id.into())?)
     }
 
     /// The containers that are mounted in this mount namespace.
     pub fn mounts(&self) -> Result<Vec<(ContainerId, PathBuf)>> {
-        todo!()
+        let mut mounts = Vec::new();
+        for container in self.store.mounts().list()? {
+            let Some(record) = self.store.mounts().find(&container)? else { continue };
+            if let Some(path) = self.driver.mounted(&record.mount_id.into())? {
+                mounts.push((container, path));
+            }
+        }
+        Ok(mounts)
     }
 
     /// What the container changed in its image, sorted by path. Reads the writable layer only.
     pub fn diff(&self, container: &ContainerId) -> Result<Vec<Change>> {
-        todo!()
+        let mount = self.store.mounts().get(container)?;
+        let parent = self.mount_parent(&mount)?;
+        Ok(self.driver.changes(&mount.mount_id.into(), parent.as_ref())?)
+    }
+
+    /// The driver's layer below a writable layer: its init layer, else the image's topmost.
+    pub(crate) fn mount_parent(&self, mount: &MountRecord) -> Result<Option<CacheId>> {
+        if let Some(init) = &mount.init_id {
+            return Ok(Some(init.clone().into()));
+        }
+        let top = mount.parent.map(|chain| self.store.layers().get(&chain)).transpose()?;
+        Ok(top.map(|layer| layer.cache_id))
     }
 }

@@ -26,9 +26,9 @@ impl Digest {
     /// [`Error::Id`] for every other text.
     pub fn parse(text: &str) -> Result<Self> {
         let bytes = text.strip_prefix(PREFIX).and_then(parse_hex);
-        bytes.map(Digest).ok_or_else(|| {
-            Error::id("digest", text, "sha256: followed by 64 lower-case hexadecimal digits")
-        })
+        bytes
+            .map(Digest)
+            .ok_or_else(|| Error::id("digest", text, "sha256: followed by 64 lower-case hexadecimal digits"))
     }
 
     /// Reads the 64 lower-case hexadecimal digits alone, as they stand in file names.
@@ -216,8 +216,8 @@ impl DiffId {
     /// The layer that changes nothing: an archive of 1024 zero bytes. Docker's commit takes it for "no
     /// layer", while load accepts it as a layer like any other (moby.md §3).
     pub const EMPTY: DiffId = DiffId(Digest([
-        0x5f, 0x70, 0xbf, 0x18, 0xa0, 0x86, 0x00, 0x70, 0x16, 0xe9, 0x48, 0xb0, 0x4a, 0xed, 0x3b, 0x82,
-        0x10, 0x3a, 0x36, 0xbe, 0xa4, 0x17, 0x55, 0xb6, 0xcd, 0xdf, 0xaf, 0x10, 0xac, 0xe3, 0xc6, 0xef,
+        0x5f, 0x70, 0xbf, 0x18, 0xa0, 0x86, 0x00, 0x70, 0x16, 0xe9, 0x48, 0xb0, 0x4a, 0xed, 0x3b, 0x82, 0x10,
+        0x3a, 0x36, 0xbe, 0xa4, 0x17, 0x55, 0xb6, 0xcd, 0xdf, 0xaf, 0x10, 0xac, 0xe3, 0xc6, 0xef,
     ]));
 
     /// The id of the layer whose uncompressed archive is `archive`.

@@ -103,10 +103,6 @@ impl<F: Formatter> Formatter for GoFormatter<F> {
         write!(to, "{value}")
     }
 
-    fn write_f32<W: Write + ?Sized>(&mut self, to: &mut W, value: f32) -> io::Result<()> {
-        self.write_f64(to, f64::from(value))
-    }
-
     fn begin_array<W: Write + ?Sized>(&mut self, to: &mut W) -> io::Result<()> {
         self.layout.begin_array(to)
     }

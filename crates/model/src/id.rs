@@ -247,7 +247,8 @@ mod tests {
         assert!(!id.is_init() && id.init().is_init());
         assert_eq!(id.init().to_string(), format!("{}-init", "ab".repeat(32)));
         assert_eq!(id.init().init(), id.init());
-        for bad in ["-init", &format!("{}-init-init", "ab".repeat(32)), &format!("{}-INIT", "ab".repeat(32))] {
+        for bad in ["-init", &format!("{}-init-init", "ab".repeat(32)), &format!("{}-INIT", "ab".repeat(32))]
+        {
             assert!(MountId::parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -284,7 +285,7 @@ mod tests {
             prop_assert_eq!(MountId::parse(&id.to_string()).unwrap(), id);
             prop_assert_eq!(MountId::parse(&id.init().to_string()).unwrap(), id.init());
             let id = CacheId::from_random(bytes);
-            prop_assert_eq!(CacheId::parse(&id.to_string()).unwrap(), id);
+            prop_assert_eq!(CacheId::parse(id.as_str()).unwrap(), id);
             let id = LinkId::from_random(link);
             prop_assert_eq!(LinkId::parse(&id.to_string()).unwrap(), id);
         }

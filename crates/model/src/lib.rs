@@ -26,6 +26,7 @@ pub mod digest;
 mod error;
 pub mod gojson;
 pub mod id;
+mod json;
 pub mod manifest;
 pub mod names;
 pub mod pattern;

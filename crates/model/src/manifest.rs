@@ -4,8 +4,9 @@
 //! A document that could be read as a manifest and as an index is refused (CVE-2021-41190): its digest
 //! would be the same, but what it names depends on who reads it.
 
+use crate::json::{self, null_is_default};
 use crate::{Digest, Error, Platform, Result};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -120,6 +121,20 @@ pub struct Manifest {
     pub annotations: Annotations,
 }
 
+impl Manifest {
+    /// An OCI manifest of an image.
+    pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
+        Manifest {
+            schema_version: 2,
+            media_type: Some(media_type::OCI_MANIFEST.to_owned()),
+            artifact_type: None,
+            config,
+            layers,
+            annotations: Annotations::new(),
+        }
+    }
+}
+
 /// A list of manifests, of one image for several platforms or of several images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -138,6 +153,16 @@ pub struct Index {
 }
 
 impl Index {
+    /// An OCI index.
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Index {
+            schema_version: 2,
+            media_type: Some(media_type::OCI_INDEX.to_owned()),
+            manifests,
+            annotations: Annotations::new(),
+        }
+    }
+
     /// The manifest that suits `machine` best; the first of equals. An entry without a platform suits any
     /// machine, but worse than all that name one. `None` if nothing suits.
     pub fn select(&self, machine: &Platform) -> Option<&Descriptor> {
@@ -153,7 +178,7 @@ impl Index {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
     /// One image.
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
     /// A list of images.
     Index(Index),
 }
@@ -182,8 +207,7 @@ impl Document {
     /// [`Error::Json`], and [`Error::Manifest`] if the promised type, the document's own type and its
     /// fields are not all of the same kind, or if it is of schema 1.
     pub fn parse(bytes: &[u8], expected: Option<&str>) -> Result<Self> {
-        let json_error = |error| Error::json("manifest", &error);
-        let outline: Outline<'_> = serde_json::from_slice(bytes).map_err(json_error)?;
+        let outline: Outline<'_> = json::parse_object("manifest", bytes)?;
         let refuse = |why: String| Err(Error::Manifest(why));
         if outline.fs_layers.is_some() || outline.schema_version == Some(1) {
             return refuse("schema version 1 is not supported".to_owned());
@@ -212,9 +236,9 @@ impl Document {
             return refuse(format!("media type is {own}, but the descriptor promised {promised}"));
         }
         if is_index {
-            serde_json::from_slice(bytes).map(Document::Index).map_err(json_error)
+            json::parse_object("index", bytes).map(Document::Index)
         } else {
-            serde_json::from_slice(bytes).map(Document::Manifest).map_err(json_error)
+            json::parse_object("manifest", bytes).map(Document::Manifest)
         }
     }
 }
@@ -227,7 +251,7 @@ pub struct ArchiveImage {
     /// Where the configuration is.
     pub config: String,
     /// The names of the image, in familiar form.
-    #[serde(default, deserialize_with = "null_is_none")]
+    #[serde(default)]
     pub repo_tags: Option<Vec<String>>,
     /// Where the layers are, lowest first.
     #[serde(default, deserialize_with = "null_is_default")]
@@ -272,26 +296,13 @@ impl OciLayout {
     /// # Errors
     /// [`Error::Json`], and [`Error::Manifest`] for another major version.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let layout: OciLayout = serde_json::from_slice(bytes).map_err(|e| Error::json("oci-layout", &e))?;
+        let layout: OciLayout = json::parse_object("oci-layout", bytes)?;
         if !layout.image_layout_version.starts_with("1.") {
             let version = &layout.image_layout_version;
             return Err(Error::Manifest(format!("image layout version {version:?} is not supported")));
         }
         Ok(layout)
     }
-}
-
-/// Go reads `null` as "leave the field alone".
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-fn null_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    Option::deserialize(deserializer)
 }
 
 #[cfg(test)]
@@ -352,13 +363,15 @@ mod tests {
             let message = parse(&value, expected).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
         }
-        assert!(Document::parse(b"[]", None).is_err());
+        // Serde would take an array of the fields for the structure.
+        assert!(Document::parse(br#"[2,null,null,null,[]]"#, None).is_err());
         assert!(parse(&with(manifest(), "config", json!({"digest": "x"})), None).is_err());
     }
 
     #[test]
     fn selection_by_platform() {
-        let mut index = Index { schema_version: 2, media_type: None, manifests: vec![], annotations: Annotations::new() };
+        let mut index =
+            Index { schema_version: 2, media_type: None, manifests: vec![], annotations: Annotations::new() };
         let mut add = |platform: Option<&str>, size| {
             let mut entry = Descriptor::new(OCI_MANIFEST, Digest::of(b""), size);
             entry.platform = platform.map(|p| Platform::parse(p).unwrap());

@@ -25,14 +25,18 @@ impl ContainerName {
     }
 
     /// Makes up a name, `adjective_person`, from a random number. After `attempt` names turned out to be
-    /// taken, a digit is added, so that 3,600 pairs of words are not the limit.
+    /// taken it adds a digit, later a longer number, so that 3,600 pairs of words are not the limit.
     pub fn random(random: u64, attempt: u32) -> Self {
         let pick = |words: &[&'static str], number: u64| words[(number % words.len() as u64) as usize];
         let adjective = pick(&ADJECTIVES, random);
         let person = pick(&PEOPLE, random >> 20);
-        let digit = if attempt == 0 { String::new() } else { (random >> 40).to_string() };
-        let digit = if attempt < 3 { digit.chars().rev().take(1).collect() } else { digit };
-        ContainerName(format!("{adjective}_{person}{digit}"))
+        let number = random >> 40;
+        let suffix = match attempt {
+            0 => String::new(),
+            1 | 2 => (number % 10).to_string(),
+            _ => number.to_string(),
+        };
+        ContainerName(format!("{adjective}_{person}{suffix}"))
     }
 
     /// The name without `/`.
@@ -90,13 +94,66 @@ const ADJECTIVES: [&str; 60] = [
 
 /// Women and men of science and engineering, by surname.
 const PEOPLE: [&str; 60] = [
-    "agnodice", "anning", "archimedes", "bernoulli", "blackett", "bolyai", "cannon", "carver", "cassini",
-    "celsius", "chatelet", "cori", "cuvier", "dirac", "drebbel", "eddington", "eratosthenes", "fourier",
-    "fraunhofer", "gibbs", "guericke", "halley", "hero", "herschel", "hooke", "huygens", "ibnsina", "joule",
-    "kirch", "kirchhoff", "kwolek", "lagrange", "lavoisier", "leavitt", "linnaeus", "lyell", "maxwell",
-    "mendel", "minkowski", "napier", "nernst", "ockham", "oersted", "onnes", "planck", "pliny", "ptolemy",
-    "rayleigh", "rubin", "sommerville", "steno", "tesla", "thales", "torricelli", "tull", "vesalius", "volta",
-    "watt", "young", "zeeman",
+    "agnodice",
+    "anning",
+    "archimedes",
+    "bernoulli",
+    "blackett",
+    "bolyai",
+    "cannon",
+    "carver",
+    "cassini",
+    "celsius",
+    "chatelet",
+    "cori",
+    "cuvier",
+    "dirac",
+    "drebbel",
+    "eddington",
+    "eratosthenes",
+    "fourier",
+    "fraunhofer",
+    "gibbs",
+    "guericke",
+    "halley",
+    "hero",
+    "herschel",
+    "hooke",
+    "huygens",
+    "ibnsina",
+    "joule",
+    "kirch",
+    "kirchhoff",
+    "kwolek",
+    "lagrange",
+    "lavoisier",
+    "leavitt",
+    "linnaeus",
+    "lyell",
+    "maxwell",
+    "mendel",
+    "minkowski",
+    "napier",
+    "nernst",
+    "ockham",
+    "oersted",
+    "onnes",
+    "planck",
+    "pliny",
+    "ptolemy",
+    "rayleigh",
+    "rubin",
+    "sommerville",
+    "steno",
+    "tesla",
+    "thales",
+    "torricelli",
+    "tull",
+    "vesalius",
+    "volta",
+    "watt",
+    "young",
+    "zeeman",
 ];
 
 #[cfg(test)]

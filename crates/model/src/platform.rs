@@ -57,7 +57,8 @@ impl Platform {
     pub fn parse(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split('/').collect();
         let part_is_valid = |part: &&str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
         };
         if !parts.iter().all(part_is_valid) {
             return Err(Error::Platform(text.to_owned()));
@@ -165,9 +166,8 @@ mod tests {
 
     #[test]
     fn which_image_runs_where() {
-        let rank = |image, machine| {
-            Platform::parse(image).unwrap().rank_on(&Platform::parse(machine).unwrap())
-        };
+        let rank =
+            |image, machine| Platform::parse(image).unwrap().rank_on(&Platform::parse(machine).unwrap());
         assert_eq!(rank("linux/amd64", "linux/amd64"), Some(0));
         assert_eq!(rank("linux/amd64", "linux/amd64/v3"), Some(2));
         assert_eq!(rank("linux/amd64/v3", "linux/amd64"), None);

@@ -258,7 +258,9 @@ fn is_component(text: &str) -> bool {
     let separators = text.split(|c: char| c.is_ascii_digit() || c.is_ascii_lowercase());
     text.bytes().next().is_some_and(alphanumeric)
         && text.bytes().next_back().is_some_and(alphanumeric)
-        && separators.filter(|s| !s.is_empty()).all(|s| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
+        && separators
+            .filter(|s| !s.is_empty())
+            .all(|s| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-'))
 }
 
 fn is_domain(text: &str) -> bool {

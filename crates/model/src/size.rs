@@ -110,9 +110,13 @@ mod tests {
             assert_eq!(human(bytes), four);
             assert_eq!(human_with_precision(bytes, 3), three);
         }
-        for (bytes, text) in
-            [(0, "0B"), (1024, "1KiB"), (1000, "1000B"), (1023 * 1024, "1023KiB"), (8_266_117_120, "7.698GiB")]
-        {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1024, "1KiB"),
+            (1000, "1000B"),
+            (1023 * 1024, "1023KiB"),
+            (8_266_117_120, "7.698GiB"),
+        ] {
             assert_eq!(binary(bytes), text);
         }
     }

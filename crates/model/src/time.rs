@@ -155,7 +155,14 @@ mod tests {
         ] {
             assert_eq!(Timestamp::parse(given).unwrap().to_string(), written, "{given}");
         }
-        for bad in ["", "now", "2026-11-22", "2026-11-22T00:30:44", "2026-13-01T00:00:00Z", "-000001-01-01T00:00:00Z"] {
+        for bad in [
+            "",
+            "now",
+            "2026-11-22",
+            "2026-11-22T00:30:44",
+            "2026-13-01T00:00:00Z",
+            "-000001-01-01T00:00:00Z",
+        ] {
             assert!(Timestamp::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Timestamp::parse("0001-01-01T00:00:00Z").unwrap().is_zero());

@@ -31,6 +31,8 @@
 //! A process that dies leaves its work directory with nobody holding its lock. The next command that writes finds it
 //! ([`DataRoot::sweep`]), and knows from the notes what has to be taken back.
 #![forbid(unsafe_code)]
+// The default hostconfig.json is one `json!` of some seventy fields.
+#![recursion_limit = "256"]
 
 mod backrefs;
 mod commit;
@@ -52,10 +54,10 @@ mod small;
 mod sweep;
 mod work;
 
-pub use backrefs::{Backrefs, ImageUser, LayerUser};
+pub use backrefs::{Backrefs, User};
 pub use commit::CommitLock;
 pub use container::{Container, HostConfig, NewContainer, State, Status};
-pub use containers::{Containers, RemovedContainer, StagedContainer};
+pub use containers::{Containers, StagedContainer};
 pub use daemon::Holder;
 pub use distribution::{Distribution, V2Metadata};
 pub use error::{Error, Result};

@@ -109,8 +109,17 @@ impl DataRoot {
     /// # Errors
     /// As [`DataRoot::open`].
     pub fn create(path: &Path, driver: &str) -> Result<Self> {
-        make_directories(path, 0o710)?;
+        Self::make(path)?;
         Self::open(path, driver, Mode::Write)
+    }
+
+    /// Makes the directory of a data root (0710) and those above it, if they are not there: for callers that look
+    /// into the root before they know the driver.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn make(path: &Path) -> Result<()> {
+        make_directories(path, 0o710).map(drop)
     }
 
     /// The drivers that have an `image/<driver>` directory in the data root at `path`, sorted: what was used here

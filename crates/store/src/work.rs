@@ -4,10 +4,10 @@
 //! has locked is garbage, whatever is in it. The file `notes` in it lists what the command was about to make outside:
 //! directories of the driver, and names whose users might never have come to be.
 
-use std::ffi::OsStr;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::{CacheId, ChainId, ContainerId, MountId};
 use sys::OwnedFd;
@@ -47,7 +47,14 @@ pub struct Work<'a> {
     fd: OwnedFd,
     _lock: Lock,
     next: AtomicU64,
-    notes: Mutex<Option<OwnedFd>>,
+    notes: Mutex<Notes>,
+}
+
+/// The file of notes, and what stands in it.
+#[derive(Debug, Default)]
+struct Notes {
+    fd: Option<OwnedFd>,
+    lines: BTreeSet<String>,
 }
 
 impl DataRoot {
@@ -64,7 +71,7 @@ impl DataRoot {
             let Some(fd) = crate::small::find_dir(all, &name)? else { continue };
             let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&fd)?, Mutual::Exclusive)? else { continue };
             if sys::meta::find(all, os(&name))?.is_some() {
-                let (next, notes) = (AtomicU64::new(0), Mutex::new(None));
+                let (next, notes) = (AtomicU64::new(0), Mutex::new(Notes::default()));
                 return Ok(Work { root: self, name, fd, _lock: lock, next, notes });
             }
         }
@@ -81,25 +88,30 @@ impl Work<'_> {
     }
 
     /// Notes what is about to be made. Durable when this returns, so call it once for many things, and before the
-    /// first of them is made.
+    /// first of them is made. What is noted already is not written again.
     ///
     /// # Errors
     /// System calls.
     pub fn note(&self, intents: &[Intent]) -> Result<()> {
-        let text: String = intents.iter().map(|intent| line(intent) + "\n").collect();
-        let mut notes = self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let first = notes.is_none();
-        let fd = match notes.take() {
+        let mut notes = self.notes();
+        let new: BTreeSet<String> = intents.iter().map(line).filter(|line| !notes.lines.contains(line)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let first = notes.fd.is_none();
+        let fd = match notes.fd.take() {
             Some(fd) => fd,
             None => sys::dir::create_file(&self.fd, os(NOTES), 0o600)?,
         };
-        let fd = notes.insert(fd);
+        let fd = notes.fd.insert(fd);
+        let text: String = new.iter().map(|line| format!("{line}\n")).collect();
         sys::file::write_all(&*fd, text.as_bytes())?;
         sys::file::sync(&*fd)?;
         if first {
             sys::dir::sync(&self.fd)?;
             sys::dir::sync(self.root.writable(&self.root.dirs.work)?)?;
         }
+        notes.lines.extend(new);
         Ok(())
     }
 
@@ -109,8 +121,7 @@ impl Work<'_> {
     /// System calls; the next sweep tries again.
     pub fn finish(self) -> Result<()> {
         // The notes go first: without them what is left is plain garbage.
-        let noted = self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if noted.is_some() {
+        if self.notes().fd.take().is_some() {
             sys::dir::unlink(&self.fd, os(NOTES))?;
         }
         self.remove()
@@ -125,14 +136,18 @@ impl Work<'_> {
         format!("{kind}-{}", self.next.fetch_add(1, Ordering::Relaxed))
     }
 
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remove(&self) -> Result<()> {
-        Ok(sys::tree::remove(self.root.writable(&self.root.dirs.work)?, OsStr::new(&self.name))?)
+        Ok(sys::tree::remove(self.root.writable(&self.root.dirs.work)?, os(&self.name))?)
     }
 }
 
 impl Drop for Work<'_> {
     fn drop(&mut self) {
-        if self.notes.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).is_none() {
+        if self.notes().fd.is_none() {
             let _ = self.remove();
         }
     }

@@ -18,7 +18,8 @@ pub fn write(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<
 /// for several files.
 pub fn replace(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<()> {
     let temp = temp_name(name);
-    let written = create(&parent, &temp, mode, data).and_then(|()| dir::rename(&parent, &temp, &parent, name));
+    let written =
+        create(&parent, &temp, mode, data).and_then(|()| dir::rename(&parent, &temp, &parent, name));
     if written.is_err() {
         let _ = dir::unlink(&parent, &temp);
     }

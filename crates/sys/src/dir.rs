@@ -107,7 +107,8 @@ pub fn link(old_dir: impl AsFd, old: &OsStr, new_dir: impl AsFd, new: &OsStr) ->
 pub fn mknod(dir: impl AsFd, name: &OsStr, kind: FileKind, mode: u32, major: u32, minor: u32) -> Result<()> {
     let name = component("mknod", &dir, name)?;
     let dev = rfs::makedev(major, minor);
-    rfs::mknodat(&dir, name, kind.to_rustix(), Mode::from_raw_mode(mode), dev).at_name("mknod", &dir, name)?;
+    rfs::mknodat(&dir, name, kind.to_rustix(), Mode::from_raw_mode(mode), dev)
+        .at_name("mknod", &dir, name)?;
     record::log(|| Op::Mknod { path: record::path(&dir, name), kind, mode, major, minor });
     Ok(())
 }

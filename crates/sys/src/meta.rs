@@ -145,11 +145,8 @@ pub fn of_path(path: &Path) -> Result<Meta> {
 /// Sets owner and group of `name`. The kernel drops setuid and setgid: set the mode afterwards.
 pub fn chown(dir: impl AsFd, name: &OsStr, uid: u32, gid: u32) -> Result<()> {
     let name = component("chown", &dir, name)?;
-    rfs::chownat(&dir, name, Some(owner(uid)), Some(group(gid)), AtFlags::SYMLINK_NOFOLLOW).at_name(
-        "chown",
-        &dir,
-        name,
-    )?;
+    rfs::chownat(&dir, name, Some(owner(uid)), Some(group(gid)), AtFlags::SYMLINK_NOFOLLOW)
+        .at_name("chown", &dir, name)?;
     record::log(|| Op::Chown { path: record::path(&dir, name), uid, gid });
     Ok(())
 }

@@ -10,7 +10,8 @@ pub fn random<const N: usize>() -> [u8; N] {
     let mut filled = 0;
     // Up to 256 bytes getrandom(2) is neither interrupted nor short once the pool is ready; the loop covers the rest.
     while filled < N {
-        filled += rustix::rand::getrandom(&mut buf[filled..], rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
+        filled +=
+            rustix::rand::getrandom(&mut buf[filled..], rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
     }
     buf
 }
@@ -65,6 +66,12 @@ pub fn fs_info(path: &Path) -> Result<FsInfo> {
         available: st.f_bavail * block,
         total: st.f_blocks * block,
     })
+}
+
+/// Whether this machine has cgroup v2 only. (On a hybrid one, containers are managed by v1.)
+pub fn has_unified_cgroups() -> bool {
+    const CGROUP2_MAGIC: u64 = 0x6367_7270;
+    fs_info(Path::new("/sys/fs/cgroup")).is_ok_and(|info| info.magic == CGROUP2_MAGIC)
 }
 
 /// The kernel's release, such as `6.18.0`.

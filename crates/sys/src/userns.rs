@@ -12,15 +12,17 @@
 
 mod holder;
 mod idmap;
+mod join;
 mod record;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::process;
 
-pub use holder::{Holding, Membership, enter, hold};
+pub use holder::hold;
+pub use join::{Holding, Membership, enter};
 
 /// What this process may do, as far as its user decides it. A container's limits (capabilities, seccomp) are not in
 /// here: only trying tells those.
@@ -119,20 +121,6 @@ impl fmt::Display for Obstacle {
                  the rule \"userns,\" or: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
             }
         })
-    }
-}
-
-impl Membership {
-    /// The path by which a process outside the namespace, one of the same user, reaches what this process knows as
-    /// `path`: below the holder's `/proc/<pid>/root`. The kernel lets him because he owns the namespace.
-    ///
-    /// Links are resolved here: an absolute one would lead the outsider out of the holder's tree. Two limits: the
-    /// path dies with the holder, and getcwd(2) of a process that works in there does not begin with it.
-    pub fn outside_path(&self, path: &Path) -> PathBuf {
-        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let mut outside = PathBuf::from(format!("/proc/{}/root", self.holder_pid()));
-        outside.push(real.strip_prefix("/").unwrap_or(&real));
-        outside
     }
 }
 

@@ -312,8 +312,9 @@ fn the_holder_keeps_nothing_of_its_command() {
     succeed(Command::new("sh").args(["-ec", &run]));
     let holder = store.holder().unwrap();
     for entry in std::fs::read_dir(format!("/proc/{holder}/fd")).unwrap() {
-        let target = std::fs::read_link(entry.unwrap().path()).unwrap();
-        assert!(!target.ends_with("held"), "{}", target.display());
+        // One that is gone meanwhile was the holder's own.
+        let target = std::fs::read_link(entry.unwrap().path()).unwrap_or_default();
+        assert!(!target.ends_with("held"), "inherited");
     }
     let stat = std::fs::read_to_string(format!("/proc/{holder}/stat")).unwrap();
     let session = stat.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap();

@@ -1,1 +1,11 @@
-//! testkit
+//! For tests only: builders of archives and trees, listings of trees, and what a machine must have for a test.
+//!
+//! Everything here panics on failure: it is the test that fails then.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod archive;
+pub mod machine;
+pub mod random;
+pub mod tree;
+
+pub use machine::{in_user_namespace, require_root};

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use archive::tar::{Entry, Timestamp};
-use sys::{AsFd, Errno, Meta, OwnedFd, Root, Time, dir, meta, xattr};
+use sys::{AsFd, Errno, Meta, OwnedFd, Root, Time, meta, xattr};
 
 use super::EntryError;
 use crate::Owners;

@@ -109,12 +109,18 @@ impl Applier {
                 Some(Made::Whiteout) => EntryFault::LinkToNothing(link.target.clone()),
                 Some(Made::LowerLink) => continue,
                 Some(_) => EntryFault::LinkToLater(link.target.clone()),
-                None if self.hides(target) => EntryFault::LinkToNothing(link.target.clone()),
+                None if self.hides(target) || self.is_missing(link) => EntryFault::LinkToNothing(link.target.clone()),
                 None => continue,
             };
             return Err(Error::Entry { path: link.path.clone(), fault });
         }
         Ok(())
+    }
+
+    /// Whether a hard link could not be made though all lower layers are there.
+    fn is_missing(&self, link: &super::LowerLink) -> bool {
+        self.options.whiteouts == Whiteouts::Delete
+            && self.made.get(link.path.as_os_str().as_bytes()) == Some(&Made::LowerLink)
     }
 
     /// What is left to do when the lower layers are there.

@@ -7,7 +7,6 @@ use sys::{FileKind, OwnedFd, Root, dir, meta};
 
 use super::attributes::{Late, stamp};
 use super::{Applier, EntryError};
-use crate::Whiteouts;
 use crate::error::{EntryFault, as_path};
 use crate::name;
 
@@ -21,7 +20,7 @@ pub(super) enum Made {
     /// The same where this layer deletes theirs.
     ImpliedNew,
     Symlink,
-    /// A hard link that waits for the lower layers.
+    /// A hard link that waits for the lower layers, or for the error that there is no such file.
     LowerLink,
     /// A device that was left out, or a hard link to one.
     Skipped,
@@ -155,12 +154,10 @@ impl Applier {
         Ok(())
     }
 
-    /// Notes the root's time before the layer changes it.
-    pub(super) fn touch_root(&mut self, entry: &Entry) -> Result<(), EntryError> {
-        let late = match self.options.whiteouts {
-            Whiteouts::Overlay(_) => Late::time(stamp(entry.mtime)),
-            Whiteouts::Delete => self.attributes.borrow_dir(&self.open[0].fd, &meta::of_fd(&self.open[0].fd)?)?,
-        };
+    /// Notes what the root is to get back, before the layer changes it.
+    pub(super) fn touch_root(&mut self) -> sys::Result<()> {
+        let fd = &self.open[0].fd;
+        let late = self.attributes.borrow_dir(fd, &meta::of_fd(fd)?)?;
         self.late.insert(Vec::new(), late);
         Ok(())
     }

@@ -232,8 +232,7 @@ impl Applier {
         shown: impl Fn() -> std::path::PathBuf,
     ) -> Result<(), EntryError> {
         if self.options.whiteouts != Whiteouts::Delete {
-            self.claim(real, Made::LowerLink)?;
-            return Ok(());
+            return self.claim(real, Made::LowerLink).map(drop);
         }
         let found = match self.root.dir_nofollow(as_path(parent)) {
             Ok(parent) => meta::find(&parent, target)?,
@@ -241,7 +240,8 @@ impl Applier {
             Err(e) => return Err(e.into()),
         };
         match found {
-            None => Err(EntryFault::LinkToNothing(shown()).into()),
+            // Whether it comes later in the archive is not known before the end.
+            None => self.claim(real, Made::LowerLink).map(drop),
             Some(found) if found.kind == FileKind::Dir => Err(EntryFault::LinkToDirectory(shown()).into()),
             Some(found) => {
                 let made = if found.kind == FileKind::Symlink { Made::Symlink } else { Made::Other };

@@ -119,7 +119,7 @@ impl Applier {
         let path = sys::dir::path(&target);
         let root = Root::from_fd(target, path);
         let top = Dir::open(&root, &[], &[])?;
-        Ok(Self {
+        let mut applier = Self {
             attributes: Attributes::new(options.owners, options.strict_xattrs),
             root,
             options,
@@ -133,7 +133,9 @@ impl Applier {
             bytes: 0,
             entries: 0,
             skipped_devices: 0,
-        })
+        };
+        applier.touch_root()?;
+        Ok(applier)
     }
 
     /// Ends the layer: sets what directories get last, and checks what only the whole layer tells.
@@ -162,9 +164,6 @@ impl Applier {
         }
         if entry.kind == Kind::GlobalHeader {
             return Ok(());
-        }
-        if self.made.len() == 1 && self.late.is_empty() {
-            self.touch_root(entry)?;
         }
         self.bytes = self.bytes.saturating_add(entry.size);
         if self.bytes > limits.bytes {

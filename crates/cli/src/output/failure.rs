@@ -2,8 +2,9 @@
 
 use super::filter::FilterError;
 use super::template::TemplateError;
-use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
+use std::{fmt, io};
 
 /// Docker's exit code of a command line that it does not understand: an unknown flag, a flag's bad value.
 /// (A wrong number of arguments and an unknown command are 1.)
@@ -21,17 +22,24 @@ pub struct Failure {
     pub hint: Option<String>,
     /// The exit code.
     pub code: u8,
+    /// What led to it, the nearest cause first; shown with `--debug`.
+    pub causes: Vec<String>,
 }
 
 impl Failure {
     /// A message that Docker's client prints as it is, with exit code 1.
     pub fn plain(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), hint: None, code: 1 }
+        Self { message: message.to_string(), hint: None, code: 1, causes: Vec::new() }
     }
 
     /// A message that Docker's daemon would give, `No such image: x:latest`, with exit code 1.
     pub fn refused(message: impl fmt::Display) -> Self {
         Self::plain(format_args!("Error: {message}"))
+    }
+
+    /// A failed operation on a file of the user's, in the words of Go: `open x: no such file or directory`.
+    pub fn io(operation: &str, path: &Path, err: &io::Error) -> Self {
+        Self::plain(format_args!("{operation} {}: {}", path.display(), cause(err)))
     }
 
     /// The same with a hint.
@@ -54,6 +62,7 @@ impl Failure {
         let mut hints: Vec<String> = first.hint.take().into_iter().collect();
         for next in failures {
             first.message = first.message + "\n" + &next.message;
+            first.causes.extend(next.causes);
             hints.extend(next.hint.filter(|hint| !hints.contains(hint)));
         }
         first.hint = (!hints.is_empty()).then(|| hints.join("\n"));
@@ -90,6 +99,42 @@ impl From<FilterError> for Failure {
     }
 }
 
+impl From<engine::Error> for Failure {
+    /// The one place that turns what went wrong in the store into words for people.
+    fn from(err: engine::Error) -> Self {
+        let failure = Self { causes: causes(&err), ..Self::refused(&err) };
+        if err.is_full() {
+            return failure
+                .hint("layercake system df shows what takes the space, layercake system prune gives some back");
+        }
+        match err {
+            engine::Error::Damaged(_) => failure.hint("layercake check finds all damage, and says what to do"),
+            _ => failure,
+        }
+    }
+}
+
+/// What led to `err`, without what its own text repeats.
+fn causes(err: &dyn std::error::Error) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut source = err.source();
+    while let Some(cause) = source {
+        texts.push(cause.to_string());
+        source = cause.source();
+    }
+    texts.dedup();
+    texts
+}
+
+/// The kernel's words without Rust's `(os error 2)`, in lower case as Go writes them.
+pub fn cause(err: &io::Error) -> String {
+    let text = err.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words[..1].to_lowercase() + &words[1..],
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +158,12 @@ mod tests {
         let all = Failure::of_all([hinted("a"), hinted("b")]).unwrap();
         assert_eq!(all.to_string(), "Error: No such container: a\nError: No such container: b\nHint: h");
         assert_eq!(Failure::of_all([]), None);
+    }
+
+    #[test]
+    fn files_fail_in_gos_words() {
+        let missing = io::Error::from_raw_os_error(2);
+        let failure = Failure::io("open", Path::new("x.tar"), &missing);
+        assert_eq!(failure.to_string(), "open x.tar: no such file or directory");
     }
 }

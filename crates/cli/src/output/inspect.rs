@@ -31,33 +31,33 @@ impl Inspect {
         })
     }
 
-    /// The text for `documents`, with the newline at its end. The array of no documents is `[]`; a template
-    /// prints nothing for none.
-    ///
-    /// # Errors
-    /// A template failed on a document; with what was printed for the documents before it.
-    pub fn print(&self, documents: &[Value]) -> Result<String, (String, Failure)> {
-        match self {
-            Self::Pretty => whole(gojson::INDENTED, documents),
-            Self::Json => whole(gojson::LINE, documents),
-            Self::Template(template) => documents.iter().try_fold(String::new(), |mut out, document| {
-                match template.run_on(document) {
-                    Ok(text) => {
-                        out.push_str(&text);
-                        out.push('\n');
-                        Ok(out)
-                    }
-                    Err(err) => Err((out, err.into())),
-                }
-            }),
+    /// The text for `documents`, with the newline at its end, and what failed. The array of no documents is `[]`; a
+    /// template that prints nothing prints a newline, and goes on after a document that it fails on.
+    pub fn print(&self, documents: &[Value]) -> (String, Vec<Failure>) {
+        let template = match self {
+            Self::Pretty => return whole(gojson::INDENTED, documents),
+            Self::Json => return whole(gojson::LINE, documents),
+            Self::Template(template) => template,
+        };
+        let mut text = String::new();
+        let mut failures = Vec::new();
+        for document in documents {
+            match template.run_on(document) {
+                Ok(line) => text.extend([line.as_str(), "\n"]),
+                Err(err) => failures.push(err.into()),
+            }
         }
+        if text.is_empty() {
+            text.push('\n');
+        }
+        (text, failures)
     }
 }
 
-fn whole(style: gojson::Style, documents: &[Value]) -> Result<String, (String, Failure)> {
+fn whole(style: gojson::Style, documents: &[Value]) -> (String, Vec<Failure>) {
     match style.to_string(documents) {
-        Ok(text) => Ok(text + "\n"),
-        Err(err) => Err((String::new(), Failure::plain(err))),
+        Ok(text) => (text + "\n", Vec::new()),
+        Err(err) => (String::new(), vec![Failure::plain(err)]),
     }
 }
 
@@ -71,7 +71,10 @@ mod tests {
 
     fn print(format: &str, documents: &[Value]) -> Result<String, String> {
         let inspect = Inspect::parse(format).map_err(|err| err.to_string())?;
-        inspect.print(documents).map_err(|(printed, err)| printed + &err.to_string())
+        match inspect.print(documents) {
+            (text, failures) if failures.is_empty() => Ok(text),
+            (text, failures) => Err(failures.iter().fold(text, |text, failure| text + &failure.message)),
+        }
     }
 
     #[test]
@@ -105,10 +108,11 @@ mod tests {
     }
 
     #[test]
-    fn what_came_before_a_failure_is_kept() {
-        let failed = print("{{.Id}}", &[json!({"Id": "x"}), json!({})]);
+    fn one_failure_does_not_keep_the_others_back() {
+        let failed = print("{{.Id}}", &[json!({}), json!({"Id": "x"})]);
         let message =
             r#"template parsing error: template: :1:2: executing "" at <.Id>: map has no entry for key "Id""#;
         assert_eq!(failed, Err(format!("x\n{message}")));
+        assert_eq!(print("{{.Id}}", &[json!({})]), Err(format!("\n{message}")));
     }
 }

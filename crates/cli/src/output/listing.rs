@@ -91,6 +91,11 @@ impl<R: Row> Listing<R> {
         self.rows.fields().is_none_or(|fields| fields.contains(column))
     }
 
+    /// Whether the format names a column, which JSON of all columns does not.
+    pub fn names(&self, column: &str) -> bool {
+        self.rows.fields().is_some_and(|fields| fields.contains(column))
+    }
+
     /// The whole listing as text. Docker prints nothing of a listing that fails half-way, so it is made first.
     ///
     /// # Errors

@@ -4,11 +4,15 @@
 //! template, `--format 'table …'`, `--format json` and `-q` from it. `inspect` prints whole documents
 //! ([`inspect`]). What goes wrong becomes a [`failure::Failure`], with Docker's words and exit code.
 
+pub mod archive;
 pub mod failure;
 pub mod filter;
+pub mod help;
 pub mod inspect;
 pub mod listing;
 pub mod progress;
+pub mod prompt;
+pub mod stdout;
 pub mod table;
 pub mod template;
 pub mod usage;

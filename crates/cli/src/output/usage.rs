@@ -87,12 +87,12 @@ impl<'a> Typed<'a> {
             let (name, value) =
                 long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
             let arg = self.command.get_arguments().find(|arg| arg.get_long() == Some(name))?;
-            return Some(value.is_none() && arg.get_action().takes_values());
+            return Some(value.is_none() && takes_value(arg));
         }
         let mut letters = flag.chars();
         while let Some(letter) = letters.next() {
             let arg = self.command.get_arguments().find(|arg| arg.get_short() == Some(letter))?;
-            if arg.get_action().takes_values() {
+            if takes_value(arg) {
                 return Some(letters.as_str().is_empty());
             }
         }
@@ -133,10 +133,6 @@ impl<'a> Typed<'a> {
                 format!("strconv.ParseInt: parsing {value:?}: invalid syntax")
             }
             Some(source) => source.to_string(),
-            // A switch has no parser: only `--all=maybe` comes here.
-            None if err.kind() == ErrorKind::TooManyValues => {
-                format!("strconv.ParseBool: parsing {value:?}: invalid syntax")
-            }
             None => match err.get(ContextKind::ValidValue) {
                 Some(ContextValue::Strings(valid)) => format!("must be one of {}", valid.join(", ")),
                 _ => "invalid syntax".to_owned(),
@@ -214,6 +210,23 @@ impl<'a> Typed<'a> {
             });
         }
         usage
+    }
+}
+
+/// Whether an option has a value; a switch has one only behind `=`.
+fn takes_value(arg: &Arg) -> bool {
+    arg.get_action().takes_values() && !arg.is_require_equals_set()
+}
+
+/// Reads the value of a switch, as Go's `strconv.ParseBool`.
+///
+/// # Errors
+/// Go's message.
+pub fn parse_switch(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "True" | "TRUE" => Ok(true),
+        "0" | "f" | "F" | "false" | "False" | "FALSE" => Ok(false),
+        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
     }
 }
 

@@ -7,7 +7,7 @@ use sys::{Errno, FileKind, atomic, dir, meta};
 
 use super::layer::{self, DIFF, LINK, LOWER, Layer, MERGED, WORK};
 use super::{NAME, Overlay2};
-use crate::{Damage, Error, Finding, Result};
+use crate::{Damage, Driver, Error, Finding, Result};
 
 impl Overlay2 {
     pub(super) fn check_layer(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<Vec<Finding>> {
@@ -41,18 +41,22 @@ impl Overlay2 {
     /// Compares `lower` with what the parent says, else looks at least whether all of it is there.
     fn check_lower(&self, lower: Option<&[LinkId]>, parent: Option<&CacheId>) -> Result<Vec<Damage>> {
         if let Some(parent) = parent {
-            let expected = self.layer_in(&self.home, &self.path, parent)?.map(|parent| chain(&parent)).transpose()?;
+            let expected =
+                self.layer_in(&self.home, &self.path, parent)?.map(|parent| chain(&parent)).transpose()?;
             let wrong = |why| Ok(vec![Damage::Lower { why, parent: Some(parent.clone()) }]);
             match (lower, expected.flatten()) {
                 (None, _) => return wrong("is missing"),
-                (Some(lower), Some(expected)) if lower != expected => return wrong("is not the chain of its parent"),
+                (Some(lower), Some(expected)) if lower != expected => {
+                    return wrong("is not the chain of its parent");
+                }
                 _ => {}
             }
         }
         let mut damages = Vec::new();
         for link in lower.unwrap_or_default() {
             let id = self.resolve(link)?;
-            if !id.map(|id| self.layer_in(&self.home, &self.path, &id)).transpose()?.flatten().is_some() {
+            let there = id.map(|id| self.exists(&id)).transpose()?;
+            if there != Some(true) {
                 damages.push(Damage::DanglingLower(*link));
             }
         }
@@ -68,7 +72,8 @@ impl Overlay2 {
                 Err(e) if e.errno == Errno::INVAL || e.is_not_found() => None,
                 Err(e) => return Err(e.into()),
             };
-            let there = target.map(|id| meta::find(&self.home, OsStr::new(id.as_str()))).transpose()?.flatten();
+            let there =
+                target.map(|id| meta::find(&self.home, OsStr::new(id.as_str()))).transpose()?.flatten();
             if there.is_none() {
                 let name = entry.name.to_string_lossy().into_owned();
                 findings.push(Finding { driver: NAME, layer: None, damage: Damage::DanglingShortName(name) });

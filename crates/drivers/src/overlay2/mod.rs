@@ -234,7 +234,7 @@ impl Driver for Overlay2 {
         self.mount_layer(id, access)
     }
 
-    fn unmount(&self, id: &CacheId) -> Result<()> {
+    fn unmount(&self, id: &CacheId) -> Result<bool> {
         self.unmount_layer(&self.published(id)?)
     }
 
@@ -251,9 +251,7 @@ impl Driver for Overlay2 {
     }
 
     fn diff(&self, id: &CacheId, _parent: Option<&CacheId>, out: &mut dyn Write) -> Result<DiffStats> {
-        let layer = self.published(id)?;
-        let lowers = self.lowers_of(None, &layer)?;
-        Ok(changeset::diff::write_upper(&layer.root()?, &lowers, self.xattr_space(), out)?)
+        Ok(changeset::diff::write_upper(&self.published(id)?.root()?, self.xattr_space(), out)?)
     }
 
     fn usage(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<u64> {

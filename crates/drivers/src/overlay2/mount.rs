@@ -91,29 +91,29 @@ impl Overlay2 {
         }
     }
 
-    pub(super) fn unmount_layer(&self, layer: &Layer) -> Result<()> {
+    pub(super) fn unmount_layer(&self, layer: &Layer) -> Result<bool> {
         let _lock = self.lock(layer)?;
-        self.detach(layer)
+        self.end_mount(layer)
     }
 
-    /// Unmounts; the caller holds the layer's lock.
-    pub(super) fn detach(&self, layer: &Layer) -> Result<()> {
+    /// Unmounts, and says whether there was a mount; the caller holds the layer's lock.
+    pub(super) fn end_mount(&self, layer: &Layer) -> Result<bool> {
         let name = OsStr::new(MERGED);
-        let Some(mounted) = sys::mount::at(&layer.fd, name)? else { return Ok(()) };
+        let Some(mounted) = sys::mount::at(&layer.fd, name)? else { return Ok(false) };
         let merged = layer.path.join(MERGED);
         match sys::mount::unmount(&merged) {
             Err(e) if e.errno == Errno::BUSY => {
                 sys::mount::detach(&merged)?;
                 if !mounted.read_only {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             other => other?,
         }
         match dir::rmdir(&layer.fd, name) {
-            // Something is mounted below it a second time, or somebody made files in it: it does no harm.
-            Err(e) if matches!(e.errno, Errno::BUSY | Errno::NOTEMPTY | Errno::NOENT) => Ok(()),
-            other => Ok(other?),
+            // Something else is mounted there, or somebody has put files there: it does no harm.
+            Err(e) if matches!(e.errno, Errno::BUSY | Errno::NOTEMPTY | Errno::NOENT) => Ok(true),
+            other => Ok(other.map(|()| true)?),
         }
     }
 
@@ -123,7 +123,11 @@ impl Overlay2 {
         let now = meta::find(&self.home, super::layer_name(&layer.id)?)?;
         let mine = meta::of_fd(&layer.fd)?;
         // Whoever had the lock may have discarded it.
-        if now.is_some_and(|now| same(&now, &mine)) { Ok(lock) } else { Err(Error::NoLayer(layer.id.clone())) }
+        if now.is_some_and(|now| same(&now, &mine)) {
+            Ok(lock)
+        } else {
+            Err(Error::NoLayer(layer.id.clone()))
+        }
     }
 
     /// A writable layer changes only while it is mounted, and each mount leaves its mark on the layer's directory:
@@ -133,7 +137,8 @@ impl Overlay2 {
             return Ok(None);
         }
         let Some(work) = meta::find(&layer.fd, OsStr::new(WORK))? else { return Ok(None) };
-        let times = [meta::of_fd(&layer.fd)?.ctime, work.ctime, meta::of(&layer.fd, OsStr::new(DIFF))?.ctime];
+        let Some(diff) = meta::find(&layer.fd, OsStr::new(DIFF))? else { return Ok(None) };
+        let times = [meta::of_fd(&layer.fd)?.ctime, work.ctime, diff.ctime];
         if !settled(&times) {
             return Ok(None);
         }

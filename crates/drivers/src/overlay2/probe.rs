@@ -27,11 +27,14 @@ impl Overlay2 {
     pub(crate) fn supported(config: &Config) -> Result<(), String> {
         let probe = || {
             let root = dir::open_path(&config.root)?;
-            Ok(probe_in(&root, &config.root, &mount::options(config.user_namespace), config.user_namespace)?.d_type)
+            Ok(probe_in(&root, &config.root, &mount::options(config.user_namespace), config.user_namespace)?
+                .d_type)
         };
         match probe() {
             Ok(true) => Ok(()),
-            Ok(false) => Err("the file system does not tell the kinds of directory entries (d_type)".to_owned()),
+            Ok(false) => {
+                Err("the file system does not tell the kinds of directory entries (d_type)".to_owned())
+            }
             Err::<_, Error>(e) => Err(e.to_string()),
         }
     }
@@ -53,7 +56,8 @@ fn probe_in(parent: &OwnedFd, path: &Path, options: &mount::Options, user: bool)
     let path = path.join(&name);
     let tried = std::thread::scope(|scope| scope.spawn(|| try_out(&here, &path, options, user)).join());
     tree::remove(parent, &name)?;
-    let (metacopy, native_diff) = tried.map_err(|_| sys::Error::new("try out overlay at", path, Errno::IO))??;
+    let (metacopy, native_diff) =
+        tried.map_err(|_| sys::Error::new("try out overlay at", path, Errno::IO))??;
     Ok(Found { d_type, metacopy, native_diff })
 }
 

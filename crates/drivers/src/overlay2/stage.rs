@@ -67,14 +67,12 @@ impl Overlay2 {
         let staged = self.staged(stage, id)?;
         let lower = self.lower_above(&self.find(Some(stage), parent)?)?;
         dir::ensure(&staged.fd, OsStr::new(WORK), 0o700)?;
-        // The whole stage is synced before it is published: no need to sync this file.
-        let _ = dir::unlink(&staged.fd, OsStr::new(LOWER));
-        atomic::create_unsynced(&staged.fd, OsStr::new(LOWER), 0o644, layer::lower_text(&lower).as_bytes())?;
+        atomic::write(&staged.fd, OsStr::new(LOWER), 0o644, layer::lower_text(&lower).as_bytes())?;
         self.commit_staged(stage, Some(parent))
     }
 
     pub(super) fn applier_of(&self, stage: &Stage, id: &CacheId, unpack: &Unpack) -> Result<Applier> {
-        let diff = self.staged(stage, id)?.diff()?;
+        let diff = dir::reopen(self.staged(stage, id)?.root()?)?;
         let whiteouts = Whiteouts::Overlay(self.xattr_space());
         Ok(Applier::new(diff, unpack.options(whiteouts, self.user_namespace))?)
     }
@@ -89,17 +87,21 @@ impl Overlay2 {
     }
 
     pub(super) fn publish_layers(&self, stage: &Stage, ids: &[CacheId]) -> Result<()> {
-        for (done, id) in ids.iter().enumerate() {
-            if let Err(e) = self.publish_one(stage, id) {
-                for id in ids[..=done].iter().rev().filter(|id| !matches!(&e, Error::Exists(other) if other == *id)) {
-                    let _ = self.discard(id);
-                }
-                return Err(e);
+        let mut published = Vec::new();
+        let each = ids.iter().try_for_each(|id| {
+            self.publish_one(stage, id)?;
+            published.push(id);
+            Ok(())
+        });
+        // The names of the layers, then the short ones: a short name is of no use without its layer.
+        let sync = || Ok(dir::sync(&self.home).and_then(|()| dir::sync(&self.links))?);
+        let result = each.and_then(|()| sync());
+        if result.is_err() {
+            for id in published.into_iter().rev() {
+                let _ = self.discard(id);
             }
         }
-        // The names of the layers, then the short ones: a short name is of no use without its layer.
-        dir::sync(&self.home)?;
-        Ok(dir::sync(&self.links)?)
+        result
     }
 
     fn publish_one(&self, stage: &Stage, id: &CacheId) -> Result<()> {
@@ -111,16 +113,20 @@ impl Overlay2 {
         {
             parent.commit()?;
         }
-        match dir::rename_noreplace(stage.fd(), name, &self.home, name) {
+        match dir::rename_noreplace(stage, name, &self.home, name) {
             Err(e) if e.is_exists() => return Err(Error::Exists(id.clone())),
             other => other?,
         }
-        Ok(dir::symlink(&self.links, OsStr::new(&link.to_string()), OsStr::new(&layer::target(id)))?)
+        let linked = dir::symlink(&self.links, OsStr::new(&link.to_string()), OsStr::new(&layer::target(id)));
+        if linked.is_err() {
+            let _ = dir::rename_noreplace(&self.home, name, stage, name);
+        }
+        Ok(linked?)
     }
 
     pub(super) fn discard_layer(&self, layer: &Layer) -> Result<()> {
         let _lock = lock::lock(dir::reopen(&layer.fd)?, lock::Mutual::Exclusive)?;
-        self.detach(layer)?;
+        self.end_mount(layer)?;
         // Another layer's short name stays, whatever this layer's `link` says.
         if let Ok(link) = layer.find_link()?
             && self.resolve(&link)?.as_ref() == Some(&layer.id)

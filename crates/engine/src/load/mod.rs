@@ -20,7 +20,7 @@ use crate::{Engine, Error, Result};
 
 use images::{Image, Layer};
 pub use source::Input;
-pub(crate) use source::Source;
+pub(crate) use source::{Source, open_stream};
 pub(crate) use unpack::{Job, Unpacked};
 
 /// How to load.
@@ -78,7 +78,7 @@ impl Engine {
         progress.start("layers", Phase::Syncing, None);
         let staged = images
             .iter()
-            .map(|image| Ok(self.store.images().stage(work, &image.config)?))
+            .map(|image| Ok(self.store.images().stage(work, image.config.bytes().to_vec())?))
             .collect::<Result<Vec<_>>>()?;
         layers.sync()?;
         progress.finish("layers");
@@ -95,13 +95,11 @@ impl Engine {
                 renamed: Vec::new(),
             });
         }
-        self.store.images().sync()?;
         self.store.references().update(&lock, |names| {
             for loaded in &mut loaded {
                 for reference in &loaded.references {
-                    let before = names.get(reference).filter(|id| *id != loaded.image);
+                    let before = names.tag(reference, loaded.image)?.filter(|id| *id != loaded.image);
                     loaded.renamed.extend(before.map(|id| (reference.clone(), id)));
-                    names.set(reference, loaded.image)?;
                 }
             }
             Ok(())
@@ -156,7 +154,8 @@ impl Engine {
                 let record = layers.record()?;
                 jobs.push(Job {
                     name: &new.layer.name,
-                    blob: &new.layer.blob,
+                    input: Box::new(new.layer.blob.reader()),
+                    len: Some(new.layer.blob.len),
                     cache_id: id,
                     expected: Some(new.diff),
                     record: record.tar_split()?,

@@ -22,6 +22,21 @@ pub enum Input {
     Stream(Box<dyn Read + Send>),
 }
 
+/// Opens an archive that is read once, from front to back, with its length if that is known.
+pub(crate) fn open_stream(input: Input) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
+    match input {
+        Input::Stream(stream) => Ok((stream, None)),
+        Input::Path(path) => {
+            let file = std::fs::File::open(&path).map_err(Error::io("open", &path))?;
+            let meta = file.metadata().map_err(Error::io("stat", &path))?;
+            if meta.is_dir() {
+                return Err(Error::invalid(format!("{} is a directory, not an archive", path.display())));
+            }
+            Ok((Box::new(file), Some(meta.len()).filter(|_| meta.is_file())))
+        }
+    }
+}
+
 /// A stretch of an open file.
 #[derive(Debug, Clone)]
 pub(crate) struct Blob {

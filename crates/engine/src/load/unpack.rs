@@ -1,29 +1,30 @@
 //! Unpacks layers into a stage of the driver, as many at once as there are processors.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use archive::compress::{self, Compression};
+use archive::compress;
 use archive::tar::{self, Entry, Sink};
 use archive::tar_split::{self, Packer};
 use changeset::{Applied, Applier};
-use drivers::{Stage, Unpack};
+use drivers::Stage;
 use model::progress::{Phase, Progress};
 use model::{CacheId, DiffId};
 
 use super::pipeline;
-use super::source::Blob;
 use crate::error::{Error, Result};
-use crate::{Engine, Limits};
+use crate::Engine;
 
 /// A layer to unpack.
 pub(crate) struct Job<'a> {
-    /// What the archive calls it.
+    /// What messages call it.
     pub name: &'a str,
     /// Its archive, compressed or not.
-    pub blob: &'a Blob,
+    pub input: Box<dyn Read + Send>,
+    /// Length of the input in bytes, if it is known.
+    pub len: Option<u64>,
     /// The driver's directory for it, prepared in the stage.
     pub cache_id: &'a CacheId,
     /// What its uncompressed bytes must hash to; anything if absent.
@@ -51,7 +52,7 @@ impl Engine {
         let mut results: Vec<Option<Unpacked>> = jobs.iter().map(|_| None).collect();
         let threads = self.threads.min(jobs.len()).max(1);
         let mut queue: Vec<(usize, Job<'_>)> = jobs.into_iter().enumerate().collect();
-        queue.sort_by_key(|(_, job)| job.blob.len);
+        queue.sort_by_key(|(_, job)| job.len);
         let queue = Mutex::new(queue);
         let failed = AtomicBool::new(false);
         let done = Mutex::new(Vec::new());
@@ -80,29 +81,26 @@ impl Engine {
     pub(crate) fn unpack(&self, stage: &Stage, job: Job<'_>, progress: &dyn Progress) -> Result<Unpacked> {
         let name = job.name;
         let item = short(&job);
-        progress.start(&item, Phase::Unpacking, Some(job.blob.len));
+        progress.start(&item, Phase::Unpacking, job.len);
         let unpacked = self.unpack_job(stage, job, &item, progress).map_err(|e| e.in_layer(name))?;
         progress.finish(&item);
         Ok(unpacked)
     }
 
     fn unpack_job(&self, stage: &Stage, job: Job<'_>, item: &str, progress: &dyn Progress) -> Result<Unpacked> {
-        let options = Unpack { limits: self.limits.apply };
-        let applier = self.driver.applier(stage, job.cache_id, &options)?;
+        let applier = self.driver.applier(stage, job.cache_id, &self.unpack_options())?;
         let record = tar_split::gzip(BufWriter::with_capacity(256 << 10, job.record));
-        let (plain, compression) = open(job.blob, &self.limits)?;
+        let (_, plain) = compress::open(job.input, self.limits.decompress)?;
         let mut layer = Tee { applier, packer: Packer::new(record) };
         let mut parser = tar::Parser::new(self.limits.tar);
-        // Progress counts the archive's bytes. Of a compressed layer only the end is known exactly; what is shown
-        // before is the uncompressed count, capped at the total.
-        let mut left = job.blob.len;
+        // The bytes that go through are those of the tar archive; of a compressed one there are more than `len`.
+        let mut left = job.len.unwrap_or(u64::MAX);
         let digest = pipeline::run(plain, job.name, |piece| {
             let shown = (piece.len() as u64).min(left);
             left -= shown;
             progress.advance(item, shown);
             parser.push(piece, &mut layer)
         })?;
-        let _ = compression;
         parser.finish(&mut layer)?;
         let diff_id = DiffId::from(model::Digest::from(digest));
         if let Some(expected) = job.expected
@@ -114,12 +112,6 @@ impl Engine {
         record.into_inner().map_err(|e| Error::io("write", "tar-split.json.gz")(e.into_error()))?;
         Ok(Unpacked { diff_id, applied: layer.applier.finish()? })
     }
-}
-
-/// The layer's uncompressed bytes.
-fn open(blob: &Blob, limits: &Limits) -> Result<(Box<dyn std::io::Read + Send>, Compression)> {
-    let (compression, plain) = compress::open(blob.reader(), limits.decompress)?;
-    Ok((plain, compression))
 }
 
 /// What progress calls a layer: the twelve digits that Docker shows.

@@ -3,8 +3,10 @@
 //!
 //! Allowed are `CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR`.
 //! Commands come in JSON form, `CMD ["ls", "-l"]`, or in shell form, `CMD ls -l`. Variables of the
-//! environment are replaced (see [`words`]) everywhere but in commands and `ONBUILD`. What is accepted, what
-//! it means and what an error says was compared with Docker 28.5, case by case.
+//! environment, `$name` and `${name:-default}`, are replaced everywhere but in commands and `ONBUILD`.
+//!
+//! What is accepted, what it means and what an error says was compared with Docker 28.5, case by case. Two
+//! things are left out: the comment that chooses another escape character, and here-documents.
 //!
 //! Docker's `commit` applies changes to a copy of the container's configuration and then has that
 //! [inherit](ContainerConfig::inherit) from the container once more, so a change cannot empty anything.
@@ -17,7 +19,16 @@ use crate::config::Empty;
 use crate::{ContainerConfig, Error, Result};
 
 const ALLOWED: [&str; 11] = [
-    "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD", "STOPSIGNAL", "USER", "VOLUME",
+    "CMD",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "ONBUILD",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
     "WORKDIR",
 ];
 
@@ -111,7 +122,11 @@ impl Instruction {
     }
 
     fn at_least_one_argument(&self) -> Result<()> {
-        if self.rest.is_empty() { refuse(format!("{} requires at least one argument", self.title())) } else { Ok(()) }
+        if self.rest.is_empty() {
+            refuse(format!("{} requires at least one argument", self.title()))
+        } else {
+            Ok(())
+        }
     }
 
     /// `name=value…`, or the old form `name value` for a single pair.
@@ -127,9 +142,9 @@ impl Instruction {
         let pairs = words.iter().map(|word| match word.split_once('=') {
             Some(("", _)) => refuse(format!("{} names can not be blank", self.title())),
             Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-            None => refuse(format!(
-                "Syntax error - can't find = in {word:?}. Must be of the form: name=value"
-            )),
+            None => {
+                refuse(format!("Syntax error - can't find = in {word:?}. Must be of the form: name=value"))
+            }
         });
         pairs.collect()
     }
@@ -224,7 +239,8 @@ impl Change {
     fn entrypoint(&mut self, instruction: &Instruction) -> Result<()> {
         let command = Command::parse(&instruction.rest)?;
         instruction.refuse_flags()?;
-        let empty = matches!(&command, Command::Exec(words) if words.is_empty()) || instruction.rest.is_empty();
+        let empty =
+            matches!(&command, Command::Exec(words) if words.is_empty()) || instruction.rest.is_empty();
         self.config.entrypoint = (!empty).then(|| command.into_words(&self.config.shell));
         self.config.args_escaped = false;
         if !self.cmd_set {
@@ -258,7 +274,9 @@ impl Change {
         instruction.refuse_flags()?;
         for word in instruction.rest.split_whitespace() {
             for spec in self.expand(word)?.split_whitespace() {
-                self.config.exposed_ports.extend(expose::ports(spec)?.into_iter().map(|port| (port, Empty {})));
+                self.config
+                    .exposed_ports
+                    .extend(expose::ports(spec)?.into_iter().map(|port| (port, Empty {})));
             }
         }
         Ok(())
@@ -327,9 +345,9 @@ impl Change {
 /// Any number but 0, or the name of a Linux signal with or without `SIG`.
 fn is_signal(text: &str) -> bool {
     const NAMES: [&str; 37] = [
-        "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE",
-        "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU",
-        "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX", "UNUSED",
+        "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
+        "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP",
+        "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX", "UNUSED",
     ];
     let upper = text.to_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);

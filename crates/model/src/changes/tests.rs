@@ -92,10 +92,7 @@ fn environment() {
 
 #[test]
 fn variables() {
-    assert_eq!(
-        env(&["ENV A=1 A=2", "ENV B=$A-${A}-${C:-d}-${A:+y}-${C}x"]),
-        ["A=2", "B=2-2-d-y-x"]
-    );
+    assert_eq!(env(&["ENV A=1 A=2", "ENV B=$A-${A}-${C:-d}-${A:+y}-${C}x"]), ["A=2", "B=2-2-d-y-x"]);
     assert_eq!(
         env(&["ENV abc=hello", "ENV abc=bye def=$abc", "ENV ghi=$abc"]),
         ["abc=bye", "def=hello", "ghi=bye"]
@@ -104,7 +101,8 @@ fn variables() {
     assert_eq!(env(&["ENV x=", "ENV a=${x+set}${x:+no}"]), ["x=", "a=set"]);
     assert_eq!(env(&["ENV a=${x:-${y:-z}} b=${x:-\"q r\"} c=\"${x:-q r}\""]), ["a=z", "b=q r", "c=q r"]);
     assert_eq!(env(&["ENV a=${x:-'q'} b=${x:-a\\}b}"]), ["a=q", "b=a}b"]);
-    let changed = from_nothing(&["ENV x=5", "LABEL k$x=v$x", "USER u$x", "WORKDIR /w$x", "VOLUME /v$x [\"b\"]"]);
+    let changed =
+        from_nothing(&["ENV x=5", "LABEL k$x=v$x", "USER u$x", "WORKDIR /w$x", "VOLUME /v$x [\"b\"]"]);
     assert_eq!(changed.labels.unwrap()["k5"], "v5");
     assert_eq!((changed.user.as_str(), changed.working_dir.as_str()), ("u5", "/w5"));
     assert_eq!(changed.volumes.unwrap().into_keys().collect::<Vec<_>>(), ["/v5", "[b]"]);

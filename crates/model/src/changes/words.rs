@@ -193,7 +193,9 @@ impl Lexer<'_> {
         }
         let number = self.chars.peek().is_some_and(|c| c.is_numeric());
         let mut name = String::new();
-        while let Some(c) = self.chars.next_if(|&c| c.is_numeric() || !number && (c.is_alphabetic() || c == '_')) {
+        while let Some(c) =
+            self.chars.next_if(|&c| c.is_numeric() || !number && (c.is_alphabetic() || c == '_'))
+        {
             name.push(c);
         }
         name

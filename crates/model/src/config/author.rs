@@ -1,8 +1,8 @@
 //! The configurations that `commit` and `import` write, field for field as Docker 28.5 does.
 
-use super::{ContainerConfig, ImageConfig};
-use crate::{ContainerId, DiffId, Platform, Result, Timestamp, config::History, gojson};
-use serde_json::{Map, Value, json};
+use super::{ContainerConfig, History, ImageConfig, Rootfs};
+use crate::{ContainerId, DiffId, Error, Platform, Result, Timestamp, gojson, json};
+use serde_json::{Map, Value};
 
 /// A new image made from a container: its image's layers, and on top the container's changes.
 #[derive(Debug, Clone)]
@@ -33,16 +33,17 @@ impl Commit<'_> {
     /// Writes the configuration.
     ///
     /// # Errors
-    /// [`Error::Json`](crate::Error::Json), which nothing here can cause.
+    /// [`Error::Json`], which nothing here can cause.
     pub fn author(&self) -> Result<ImageConfig> {
         let mut document = Map::new();
         let mut history = Vec::new();
         let mut diff_ids = Vec::new();
         if let Some(parent) = self.parent {
-            let old: Map<String, Value> =
-                serde_json::from_slice(parent.bytes()).map_err(|e| crate::Error::json("image configuration", &e))?;
+            let old: Map<String, Value> = json::parse_object("image configuration", parent.bytes())?;
             for key in ["architecture", "variant", "os", "os.version", "os.features"] {
-                document.extend(old.get(key).filter(|value| !value.is_null()).map(|v| (key.to_owned(), v.clone())));
+                document.extend(
+                    old.get(key).filter(|value| !value.is_null()).map(|v| (key.to_owned(), v.clone())),
+                );
             }
             // As it stands, with whatever fields other programs put there.
             history = old.get("history").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -91,17 +92,14 @@ impl Import<'_> {
     /// Writes the configuration.
     ///
     /// # Errors
-    /// [`Error::Json`](crate::Error::Json), which nothing here can cause.
+    /// [`Error::Json`], which nothing here can cause.
     pub fn author(&self) -> Result<ImageConfig> {
         let mut document = Map::new();
         put_platform(&mut document, self.platform);
         put_text(&mut document, "comment", self.comment);
         document.insert("container_config".to_owned(), value_of(&ContainerConfig::default())?);
-        let item = History {
-            created: Some(self.created),
-            comment: self.comment.to_owned(),
-            ..History::default()
-        };
+        let item =
+            History { created: Some(self.created), comment: self.comment.to_owned(), ..History::default() };
         let history = vec![value_of(&item)?];
         put_common(&mut document, self.created, self.docker_version, self.config, history, &[self.layer])?;
         finish(document)
@@ -120,11 +118,8 @@ fn put_common(
     put_text(document, "docker_version", docker_version);
     document.insert("config".to_owned(), value_of(config)?);
     document.insert("history".to_owned(), Value::Array(history));
-    let mut rootfs = json!({"type": "layers"});
-    if !diff_ids.is_empty() {
-        rootfs["diff_ids"] = value_of(diff_ids)?;
-    }
-    document.insert("rootfs".to_owned(), rootfs);
+    let rootfs = Rootfs { kind: "layers".to_owned(), diff_ids: diff_ids.to_vec() };
+    document.insert("rootfs".to_owned(), value_of(&rootfs)?);
     Ok(())
 }
 
@@ -142,7 +137,7 @@ fn put_text(document: &mut Map<String, Value>, key: &str, text: &str) {
 }
 
 fn value_of<T: serde::Serialize + ?Sized>(value: &T) -> Result<Value> {
-    serde_json::to_value(value).map_err(|error| crate::Error::json("image configuration", &error))
+    serde_json::to_value(value).map_err(|error| Error::json("image configuration", &error))
 }
 
 /// Docker sorts the keys of the outermost level, and only those.

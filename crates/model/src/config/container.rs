@@ -1,7 +1,7 @@
 //! What a container runs and how: part of the image configuration, and of every container's own files.
 
-use super::{is_false, word_or_words};
-use crate::manifest::null_is_default;
+use super::is_false;
+use crate::json::{null_is_default, word_or_words};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -175,7 +175,9 @@ impl ContainerConfig {
             self.healthcheck.get_or_insert_default().inherit(theirs);
         }
         match &mut self.volumes {
-            Some(mine) if !mine.is_empty() => mine.extend(base.volumes.iter().flatten().map(|(k, v)| (k.clone(), *v))),
+            Some(mine) if !mine.is_empty() => {
+                mine.extend(base.volumes.iter().flatten().map(|(k, v)| (k.clone(), *v)))
+            }
             mine => mine.clone_from(&base.volumes),
         }
     }

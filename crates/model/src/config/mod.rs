@@ -11,9 +11,9 @@ pub use author::{Commit, Import};
 pub(crate) use container::env_name;
 pub use container::{ContainerConfig, Empty, Healthcheck};
 
-use crate::manifest::null_is_default;
+use crate::json::{self, null_is_default};
 use crate::{ChainId, DiffId, Error, ImageId, Platform, Result, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// An image configuration: its bytes, the id that they give, and what they say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,7 @@ impl ImageConfig {
     /// # Errors
     /// [`Error::Json`] if the bytes are no configuration, [`Error::NoRootfs`] if they name no layers at all.
     pub fn parse(bytes: Vec<u8>) -> Result<Self> {
-        let view: ImageView =
-            serde_json::from_slice(&bytes).map_err(|error| Error::json("image configuration", &error))?;
+        let view: ImageView = json::parse_object("image configuration", &bytes)?;
         if view.rootfs.is_none() {
             return Err(Error::NoRootfs);
         }
@@ -169,20 +168,6 @@ pub struct History {
 
 pub(crate) fn is_false(value: &bool) -> bool {
     !value
-}
-
-/// Go reads a single text where it expects a list of words, for configurations from before 2016.
-pub(crate) fn word_or_words<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Words {
-        Many(Vec<String>),
-        One(String),
-    }
-    Ok(Option::deserialize(from)?.map(|words| match words {
-        Words::Many(words) => words,
-        Words::One(word) => vec![word],
-    }))
 }
 
 #[cfg(test)]

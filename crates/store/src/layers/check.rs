@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::ChainId;
 
 use super::remove::is_removing;
-use super::{LayerRecord, Layers, TAR_SPLIT, read};
+use super::{Layers, TAR_SPLIT, read};
 use crate::error::Result;
 use crate::finding::{Damage, Finding, Subject};
 use crate::small::{find_dir, names_in, os};
@@ -69,17 +69,11 @@ impl Layers<'_> {
         Ok(damages)
     }
 
-    /// All layers that can be read, for a scan of the whole store. Damaged ones are left out: [`Layers::check`] is
-    /// about them.
-    pub(crate) fn sound(&self) -> Result<Vec<LayerRecord>> {
-        let mut sound = Vec::new();
-        for chain in self.list()? {
-            match self.find(&chain) {
-                Ok(record) => sound.extend(record),
-                Err(crate::Error::BrokenLayer { .. }) => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(sound)
+    /// The parent that a layer's files name, as far as they name one: for back references, which have to count also
+    /// what is damaged.
+    pub(crate) fn parent_of(&self, chain: &ChainId) -> Result<Option<ChainId>> {
+        let Some(all) = &self.root.dirs.layers else { return Ok(None) };
+        let Some(dir) = find_dir(all, &chain.hex())? else { return Ok(None) };
+        Ok(read::Files { parent: crate::small::find_text(&dir, "parent")?, ..Default::default() }.parent().ok().flatten())
     }
 }

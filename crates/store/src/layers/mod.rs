@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 use crate::root::DataRoot;
 use crate::small::{find_dir, names_in, os};
 
+pub(crate) use remove::is_removing;
+
 pub use remove::RemovingLayer;
 pub use stage::{Published, StagedLayer};
 

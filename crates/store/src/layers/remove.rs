@@ -4,7 +4,7 @@ use model::{CacheId, ChainId};
 use sys::lock::{Lock, Mutual};
 
 use super::{Layers, read};
-use crate::backrefs::Marker;
+use crate::backrefs::{Marker, User};
 use crate::commit::CommitLock;
 use crate::error::Result;
 use crate::root::DataRoot;
@@ -25,34 +25,60 @@ pub struct RemovingLayer {
 }
 
 impl Layers<'_> {
-    /// Takes layers out of the store; whatever uses them has to be gone. Give the topmost first. Durable when this
-    /// returns, so the driver's files can be discarded, whenever that may be.
-    ///
-    /// Layers that are not there are left out of the answer.
+    /// Takes layers out of the store, whoever uses them. Give the topmost first. Durable when this returns, so the
+    /// driver's files can be discarded, whenever that may be. Layers that are not there are left out of the answer.
     ///
     /// # Errors
     /// System calls.
     pub fn begin_remove(&self, lock: &CommitLock<'_>, chains: &[ChainId]) -> Result<Vec<RemovingLayer>> {
-        let all = self.root.writable(&self.root.dirs.layers)?;
         let mut removing = Vec::new();
         for chain in chains {
-            let hex = chain.hex();
-            let Some(dir) = find_dir(all, &hex)? else { continue };
-            let parent = read::Files::read(&dir)?.parent().ok().flatten();
-            let name = format!("{hex}-{}{SUFFIX}", random_hex());
-            lock.add(&Marker::Removing(&name))?;
-            // Locked under its old name, so that no sweep comes between.
-            let Some(layer) = claim(self.root, &hex)? else { continue };
-            sys::dir::rename(all, os(&hex), all, os(&name))?;
-            removing.push(RemovingLayer { name, ..layer });
-            if let Some(parent) = parent {
-                lock.remove(&Marker::LayerOfLayer { parent, child: *chain });
+            removing.extend(self.unname(lock, chain)?.map(|(layer, _)| layer));
+        }
+        self.sync_if(!removing.is_empty())?;
+        Ok(removing)
+    }
+
+    /// Takes each of these layers that nobody uses out of the store, and then the layers below it that nobody uses
+    /// without it. Durable as [`Layers::begin_remove`].
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn release(&self, lock: &CommitLock<'_>, tops: &[ChainId]) -> Result<Vec<RemovingLayer>> {
+        let mut removing = Vec::new();
+        for top in tops {
+            let mut next = Some(*top);
+            while let Some(chain) = next.take() {
+                if !self.root.backrefs().layer_in_use(&chain)?
+                    && let Some((layer, parent)) = self.unname(lock, &chain)?
+                {
+                    removing.push(layer);
+                    next = parent;
+                }
             }
         }
-        if !removing.is_empty() {
-            sys::dir::sync(all)?;
-        }
+        self.sync_if(!removing.is_empty())?;
         Ok(removing)
+    }
+
+    /// Renames one layer to what Docker calls layers that are being removed; answers with its parent.
+    fn unname(&self, lock: &CommitLock<'_>, chain: &ChainId) -> Result<Option<(RemovingLayer, Option<ChainId>)>> {
+        let all = self.root.writable(&self.root.dirs.layers)?;
+        let hex = chain.hex();
+        let parent = self.parent_of(chain)?;
+        let name = format!("{hex}-{}{SUFFIX}", random_hex());
+        lock.note_removing(&name)?;
+        // Locked under its old name, so that no sweep comes between.
+        let Some(layer) = claim(self.root, &hex)? else { return Ok(None) };
+        sys::dir::rename(all, os(&hex), all, os(&name))?;
+        if let Some(parent) = parent {
+            lock.remove(&Marker::of_layer(&parent, User::Layer(*chain)));
+        }
+        Ok(Some((RemovingLayer { name, ..layer }, parent)))
+    }
+
+    fn sync_if(&self, changed: bool) -> Result<()> {
+        if changed { self.sync() } else { Ok(()) }
     }
 
     /// Removes what is left of a layer whose files in the driver are gone.
@@ -61,8 +87,7 @@ impl Layers<'_> {
     /// System calls; a later sweep tries again.
     pub fn finish_remove(&self, layer: RemovingLayer) -> Result<()> {
         sys::tree::remove(self.root.writable(&self.root.dirs.layers)?, os(&layer.name))?;
-        self.root.backrefs().forget_removing(&layer.name);
-        Ok(())
+        self.root.backrefs().forget_removing(&layer.name)
     }
 
     /// Layers whose removal was interrupted, by us or by Docker, and is nobody's business now. Reads the whole

@@ -6,11 +6,11 @@ use model::{CacheId, ChainId};
 use sys::OwnedFd;
 
 use super::{LayerRecord, Layers, TAR_SPLIT, read};
-use crate::backrefs::Marker;
+use crate::backrefs::{Marker, User};
 use crate::commit::CommitLock;
 use crate::error::Result;
 use crate::small::{find_dir, os};
-use crate::work::Work;
+use crate::work::{Intent, Work};
 
 /// A layer's directory that is not published yet.
 #[derive(Debug)]
@@ -46,9 +46,9 @@ impl Layers<'_> {
         Ok(StagedLayer { work, name, dir, record: None })
     }
 
-    /// Publishes a staged layer: from now on it is in the store. Durable when this returns, if the staged layer was
-    /// made durable before ([`StagedLayer::sync`] or [`DataRoot::sync`](crate::DataRoot::sync)) and
-    /// [`Layers::sync`] follows.
+    /// Publishes a staged layer that was made durable ([`StagedLayer::sync`] or
+    /// [`DataRoot::sync`](crate::DataRoot::sync)): from now on it is in the store. Its name is durable after
+    /// [`Layers::sync`], or when an image on top of it is published.
     ///
     /// A sound layer of the same name stays and wins. A damaged one is moved away, which heals what makes Docker say
     /// "file exists" (moby.md §4).
@@ -65,7 +65,7 @@ impl Layers<'_> {
             if !self.exists(&parent)? {
                 return Err(crate::Error::NoLayer(parent));
             }
-            lock.add(&Marker::LayerOfLayer { parent, child: record.chain })?;
+            lock.add(&Marker::of_layer(&parent, User::Layer(record.chain)))?;
         }
         let old = find_dir(all, &hex)?;
         let published = match &old {
@@ -99,7 +99,7 @@ impl Layers<'_> {
         let all = self.root.writable(&self.root.dirs.layers)?;
         let dir = find_dir(all, &record.chain.hex())?.ok_or(crate::Error::NoLayer(record.chain))?;
         if let Some(parent) = record.parent {
-            lock.add(&Marker::LayerOfLayer { parent, child: record.chain })?;
+            lock.add(&Marker::of_layer(&parent, User::Layer(record.chain)))?;
         }
         for (name, text) in files(record) {
             sys::atomic::replace(&dir, os(name), 0o644, text.as_bytes())?;
@@ -117,8 +117,8 @@ impl StagedLayer<'_> {
         Ok(File::from(sys::atomic::create_unsynced(&self.dir, os(TAR_SPLIT), 0o644, b"")?))
     }
 
-    /// Writes everything else. The name under which the layer is published follows from `diff` and `parent`;
-    /// `record.chain` has to be that name.
+    /// Writes everything else, and notes the layer with its chain if that was not done yet ([`Work::note`]). The name
+    /// under which the layer is published follows from `diff` and `parent`; `record.chain` has to be that name.
     ///
     /// # Errors
     /// System calls; `EINVAL` if the chain is not the right one.
@@ -126,6 +126,8 @@ impl StagedLayer<'_> {
         if record.chain != ChainId::extend(record.parent.as_ref(), &record.diff) {
             return Err(sys::Error::new("stage layer", record.chain.to_string(), sys::Errno::INVAL).into());
         }
+        let intent = Intent::Layer { cache_id: record.cache_id.clone(), chain: Some(record.chain) };
+        self.work.note(&[intent])?;
         for (name, text) in files(&record) {
             sys::atomic::create_unsynced(&self.dir, os(name), 0o644, text.as_bytes())?;
         }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
-use rustix::mount::{self as rm, FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags};
+use rustix::mount::{
+    self as rm, FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags,
+};
 
 use crate::error::{At, Error, Result, path_of};
 use crate::{AsFd, AsRawFd, OwnedFd};
@@ -108,7 +110,11 @@ impl Overlay<'_> {
         }
         // The kernel copies one page and puts a NUL at its end.
         if data.len() >= rustix::param::page_size() {
-            return Err(Error::new("mount overlay (too many layers for this kernel) at", target, Errno::TOOBIG));
+            return Err(Error::new(
+                "mount overlay (too many layers for this kernel) at",
+                target,
+                Errno::TOOBIG,
+            ));
         }
         let flags = if self.upper.is_some() { MountFlags::empty() } else { MountFlags::RDONLY };
         let data = std::ffi::CString::new(data).map_err(|_| Error::new(op, target, Errno::INVAL))?;

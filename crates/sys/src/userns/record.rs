@@ -1,14 +1,51 @@
 //! The record of a holder: which process it is.
 //!
 //! A pid alone is not enough, for pids are given out again. Pid, start time and boot together name one process.
+//!
+//! Two lock files stand beside the record `holder`:
+//! - `holder.in-use` is shared by every command inside. The holder takes it exclusively before it leaves, so a command
+//!   that has joined but not mounted yet cannot lose its namespaces.
+//! - `holder.lock` is taken exclusively to start a holder, so that two first commands make one.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result};
+use crate::lock::{self, Lock, Mutual};
 use crate::{AsFd, OwnedFd, atomic, dir};
+
+/// What the lock files' names add to the record's.
+pub(super) const IN_USE: &str = ".in-use";
+pub(super) const STARTING: &str = ".lock";
+
+/// The directory and the name of the record.
+pub(super) struct Place {
+    pub(super) dir: OwnedFd,
+    pub(super) name: OsString,
+}
+
+impl Place {
+    /// Opens the directory of the record at the path `record`.
+    pub(super) fn open(record: &Path) -> Result<Self> {
+        let name = record.file_name().ok_or_else(|| Error::new("open", record, Errno::INVAL))?;
+        Ok(Self { dir: dir::open_path(record.parent().unwrap_or(Path::new("/")))?, name: name.to_owned() })
+    }
+
+    /// The name of a file beside the record.
+    pub(super) fn beside(&self, suffix: &str) -> OsString {
+        let mut name = self.name.clone();
+        name.push(suffix);
+        name
+    }
+
+    /// Takes the lock beside the record that `suffix` names.
+    pub(super) fn take(&self, suffix: &str, mutual: Mutual) -> Result<Lock> {
+        lock::take(&self.dir, &self.beside(suffix), mutual)
+    }
+}
 
 /// A holder, as its record file describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +71,11 @@ impl Record {
         Ok(atomic::find(parent, name)?.and_then(|bytes| Self::parse(&String::from_utf8_lossy(&bytes))))
     }
 
-    /// Replaces the record `name`. It need not be durable: no holder outlives a power cut.
+    /// Replaces the record `name`; one writer at a time. It need not be durable: no holder outlives a power cut.
     pub(super) fn write(&self, parent: impl AsFd, name: &OsStr) -> Result<()> {
-        let mut temp = OsString::from(atomic::TEMP_PREFIX);
-        temp.push(name);
+        // Not a name that sweeps look for: one could take it away before the rename. The next writer does that here.
+        let mut temp = OsString::from(name);
+        temp.push(".new");
         match dir::unlink(&parent, &temp) {
             Err(e) if !e.is_not_found() => return Err(e),
             _ => {}
@@ -88,7 +126,7 @@ fn boot_id() -> Result<String> {
 fn start_time(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/stat");
     let stat = super::read(Path::new(&path))?;
-    parse_start_time(&stat).ok_or_else(|| Error::new("read", path, rustix::io::Errno::INVAL))
+    parse_start_time(&stat).ok_or_else(|| Error::new("read", path, Errno::INVAL))
 }
 
 /// Field 22. The second field, the name, stands in brackets and can hold anything, brackets and spaces too.

@@ -1,0 +1,12 @@
+//! What a layer does to a directory, and a directory to a layer.
+
+mod apply;
+mod changes;
+mod diff;
+mod hostile;
+mod namespace;
+mod properties;
+mod regenerate;
+mod settle;
+mod support;
+mod whiteouts;

@@ -1,0 +1,139 @@
+//! What every command needs: the store that the command line names, opened.
+
+use std::cell::OnceCell;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use engine::{Access, Engine};
+
+use crate::commands::reclaim;
+use crate::limit::Limit;
+use crate::options::KeyValue;
+use crate::output::failure::Failure;
+use crate::rootless::{self, Session};
+
+/// Options of the program itself.
+#[derive(Debug, Default, clap::Args)]
+pub struct Globals {
+    /// Data root (default "/var/lib/layercake", without root "$XDG_DATA_HOME/layercake"; overridden by LAYERCAKE_ROOT)
+    #[arg(long, value_name = "dir", global = true)]
+    root: Option<PathBuf>,
+    /// Storage driver (default: the one that the data root has, else the best that this machine can)
+    #[arg(long, value_name = "string", global = true)]
+    storage_driver: Option<String>,
+    /// Storage driver options
+    #[arg(long = "storage-opt", value_name = "list")]
+    storage_opts: Vec<KeyValue>,
+    /// Raise or lower what an archive may ask for (e.g. "max_ratio=5000"); an error names the limit that it met
+    #[arg(long = "limit", value_name = "list", global = true)]
+    limits: Vec<Limit>,
+    /// Show the causes of an error
+    #[arg(short = 'D', long, global = true)]
+    debug: bool,
+}
+
+/// The store of a command, which the first look at it opens.
+pub struct Context {
+    globals: Globals,
+    session: OnceCell<Session>,
+}
+
+impl Context {
+    /// A context that has not looked at the store yet.
+    pub fn new(globals: Globals) -> Self {
+        Self { globals, session: OnceCell::new() }
+    }
+
+    /// Opens the store to look at it. Nothing on the disk changes.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn read(&self) -> Result<Engine, Failure> {
+        self.open(Access::Read)
+    }
+
+    /// Opens the store to change it; makes one if there is none.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn write(&self) -> Result<Engine, Failure> {
+        self.open(Access::Write)
+    }
+
+    /// An ordinary user's process enters his user namespace here, so no thread may have been started before.
+    fn open(&self, access: Access) -> Result<Engine, Failure> {
+        let root = self.root()?;
+        if self.session.get().is_none() {
+            let options = rootless::Options { root: root.clone(), create: access == Access::Write };
+            let session = rootless::enter(&options).map_err(Failure::refused)?;
+            let _ = self.session.set(session);
+        }
+        let mut options = engine::Options::new(root);
+        options.driver = self.globals.storage_driver.clone();
+        options.storage_opts = self.globals.storage_opts.iter().map(KeyValue::pair).collect();
+        for limit in &self.globals.limits {
+            limit.set(&mut options.limits);
+        }
+        Ok(Engine::open(&options, access)?)
+    }
+
+    /// The data root: as typed, else as the environment says, else the user's.
+    fn root(&self) -> Result<PathBuf, Failure> {
+        let env = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
+        if let Some(root) = self.globals.root.clone().or_else(|| env("LAYERCAKE_ROOT").map(PathBuf::from)) {
+            return Ok(root);
+        }
+        let (data, home) = (env("XDG_DATA_HOME"), env("HOME"));
+        rootless::default_store(data.as_deref(), home.as_deref()).map_err(Failure::refused)
+    }
+
+    /// How the user's other programs reach `path`, a mount of this command.
+    pub fn outside_path(&self, path: &Path) -> PathBuf {
+        self.session.get().map_or_else(|| path.to_owned(), |session| session.outside_path(path))
+    }
+
+    /// What the user should know about working without root.
+    pub fn rootless_note(&self) -> Option<&str> {
+        self.session.get().and_then(Session::note)
+    }
+
+    /// Whether this is an ordinary user's command.
+    pub fn is_rootless(&self) -> bool {
+        self.session.get().is_some_and(Session::is_rootless)
+    }
+
+    /// Gives the space of what was removed back: now with `wait`, else by a process of its own, which goes on when
+    /// this command is done. If that cannot be started, a later command's will do the work.
+    ///
+    /// # Errors
+    /// With `wait` only: as [`Engine::reclaim`].
+    pub fn reclaim(&self, engine: &Engine, wait: bool) -> Result<(), Failure> {
+        if !engine.has_trash()? {
+            return Ok(());
+        }
+        if wait {
+            return Ok(engine.reclaim()?);
+        }
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("--root").arg(self.root()?);
+        if let Some(driver) = &self.globals.storage_driver {
+            command.arg("--storage-driver").arg(driver);
+        }
+        for option in &self.globals.storage_opts {
+            command.arg("--storage-opt").arg(option.to_string());
+        }
+        command.arg(reclaim::NAME).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let _ = command.spawn();
+        Ok(())
+    }
+
+    /// The text of a failure; with `--debug`, its causes below.
+    pub fn describe(&self, failure: &Failure) -> String {
+        let mut text = failure.to_string();
+        if self.globals.debug {
+            text.extend(failure.causes.iter().map(|cause| format!("\nCaused by: {cause}")));
+        }
+        text
+    }
+}

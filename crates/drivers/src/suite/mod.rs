@@ -1,0 +1,191 @@
+//! The conformance suite: what [`Driver`] promises, as tests. Each driver's test file calls [`conformance!`] once.
+//!
+//! [`conformance!`]: crate::conformance
+//!
+//! | module | where the cases come from |
+//! | --- | --- |
+//! | [`graph`] | the tests that Docker runs on each of its drivers (moby.md §14) |
+//! | [`snapshots`] | the tests that containerd runs on each of its snapshotters, as far as they make sense here |
+//! | [`layers`] | what layers can hold, and what is in the way of it |
+//! | [`life`] | staging, publishing, discarding, sweeping, checking |
+//!
+//! A case gets a [`Bench`] with an empty data root, in a thread with a mount namespace of its own: nothing that it
+//! mounts is seen elsewhere or outlives it. Cases need root, and are skipped out loud without.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // test code that other crates compile
+
+pub mod graph;
+pub mod layers;
+pub mod life;
+pub mod snapshots;
+
+use std::path::{Path, PathBuf};
+
+use changeset::{Applied, Change, ChangeKind};
+use model::CacheId;
+pub use testkit::archive::Builder;
+
+use crate::{Access, Config, Driver, LayerKind, Overlay2, Result, Stage, Unpack};
+
+/// Opens the driver that is to be tested.
+pub type Open = fn(&Config) -> Result<Box<dyn Driver>>;
+
+/// A driver on an empty data root, with short words for what most cases do. Everything here panics on failure.
+pub struct Bench {
+    /// The driver.
+    pub driver: Box<dyn Driver>,
+    /// Its configuration.
+    pub config: Config,
+    open: Open,
+    _root: tempfile::TempDir,
+}
+
+/// Runs one case.
+pub fn run(name: &str, open: Open, case: fn(&Bench)) {
+    if !testkit::require_root(name) {
+        return;
+    }
+    sys::process::clear_umask();
+    sys::mount::private_namespace().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let config = Config::new(root.path());
+    let driver = open(&config).unwrap();
+    if driver.capabilities().mounts
+        && let Err(why) = Overlay2::supported(&config)
+    {
+        return testkit::machine::skip(name, &why);
+    }
+    case(&Bench { driver, config, open, _root: root });
+}
+
+impl Bench {
+    /// A second driver on the same data root, as another process has it.
+    pub fn reopen(&self) -> Box<dyn Driver> {
+        (self.open)(&self.config).unwrap()
+    }
+
+    /// Stages a layer with the content of an archive.
+    pub fn stage(&self, stage: &Stage, parent: Option<&CacheId>, archive: &[u8]) -> Result<CacheId> {
+        let id = new_id();
+        self.driver.prepare(stage, &id, parent, LayerKind::ReadOnly)?;
+        let applied = self.apply(stage, &id, archive)?;
+        self.driver.finish(stage, &id, applied)?;
+        Ok(id)
+    }
+
+    /// Unpacks an archive into a staged layer.
+    pub fn apply(&self, stage: &Stage, id: &CacheId, archive: &[u8]) -> Result<Applied> {
+        let mut applier = self.driver.applier(stage, id, &Unpack::default())?;
+        archive::tar::parse(archive, archive::tar::Limits::default(), &mut applier)?;
+        Ok(applier.finish()?)
+    }
+
+    /// Publishes a layer with the content of an archive.
+    pub fn try_layer(&self, parent: Option<&CacheId>, archive: &[u8]) -> Result<CacheId> {
+        let stage = self.driver.stage()?;
+        let id = self.stage(&stage, parent, archive)?;
+        self.driver.publish(&stage, std::slice::from_ref(&id))?;
+        Ok(id)
+    }
+
+    /// Publishes a layer with the content of an archive.
+    pub fn layer(&self, parent: Option<&CacheId>, archive: Builder) -> CacheId {
+        self.try_layer(parent, &archive.build()).unwrap()
+    }
+
+    /// A container's writable layer.
+    pub fn container(&self, parent: Option<&CacheId>) -> CacheId {
+        let stage = self.driver.stage().unwrap();
+        let id = new_id();
+        self.driver.prepare(&stage, &id, parent, LayerKind::Writable { size: None }).unwrap();
+        self.driver.publish(&stage, std::slice::from_ref(&id)).unwrap();
+        id
+    }
+
+    /// Does something in the mounted tree of a writable layer.
+    pub fn edit(&self, id: &CacheId, change: impl FnOnce(&Path)) {
+        change(&self.driver.mount(id, Access::Write).unwrap());
+        self.driver.unmount(id).unwrap();
+    }
+
+    /// Makes a container, does something in it, and returns it.
+    pub fn edited(&self, parent: Option<&CacheId>, change: impl FnOnce(&Path)) -> CacheId {
+        let id = self.container(parent);
+        self.edit(&id, change);
+        id
+    }
+
+    /// Looks at a layer's tree.
+    pub fn look<T>(&self, id: &CacheId, look: impl FnOnce(&Path) -> T) -> T {
+        let result = look(&self.driver.mount(id, Access::Read).unwrap());
+        self.driver.unmount(id).unwrap();
+        result
+    }
+
+    /// The layer's changes as an archive.
+    pub fn diff(&self, id: &CacheId, parent: Option<&CacheId>) -> Vec<u8> {
+        let mut archive = Vec::new();
+        self.driver.diff(id, parent, &mut archive).unwrap();
+        archive
+    }
+
+    /// Makes an image's layer of a container, as `commit` does.
+    pub fn commit(&self, container: &CacheId, parent: Option<&CacheId>) -> CacheId {
+        self.try_layer(parent, &self.diff(container, parent)).unwrap()
+    }
+
+    /// Makes an image's layer of changes in a tree.
+    pub fn layer_by_edit(&self, parent: Option<&CacheId>, change: impl FnOnce(&Path)) -> CacheId {
+        self.commit(&self.edited(parent, change), parent)
+    }
+
+    /// What a layer changes, as Docker prints it.
+    pub fn changes(&self, id: &CacheId, parent: Option<&CacheId>) -> Vec<String> {
+        let line = |c: Change| format!("{} {}", c.kind, c.path.display());
+        self.driver.changes(id, parent).unwrap().into_iter().map(line).collect()
+    }
+}
+
+/// A new random id.
+pub fn new_id() -> CacheId {
+    CacheId::from_random(sys::process::random())
+}
+
+/// A path of a change.
+pub fn changed(kind: ChangeKind, path: &str) -> Change {
+    Change { kind, path: PathBuf::from(path) }
+}
+
+/// Makes a test of each case of the suite for one driver.
+///
+/// ```text
+/// drivers::conformance!(|config| Ok(Box::new(drivers::Vfs::open(config)?)));
+/// ```
+#[macro_export]
+macro_rules! conformance {
+    ($open:expr) => {
+        $crate::conformance!(@module graph $open,
+            create_empty create_base create_snap deep_layer_read diff_apply changes);
+        $crate::conformance!(@module snapshots $open,
+            basic reuse_after_discard same_size_rewrite_within_a_second directory_removed_and_made_again owner_change
+            directory_attributes_over_three_layers deletion_holds_through_an_empty_layer move_and_link_a_lower_file
+            view_refuses_writes unmount_twice root_permission rename every_layer_of_128);
+        $crate::conformance!(@module layers $open,
+            whiteouts_and_opaque_directories opaque_root attributes_survive nanoseconds sparse_files_stay_sparse
+            devices_and_fifos hard_links_within_and_to_a_lower_layer implied_directories symlinks_do_not_lead_out
+            an_entry_through_a_link_of_a_lower_layer a_bad_layer_is_never_published sizes);
+        $crate::conformance!(@module life $open,
+            a_staged_layer_is_invisible names_are_taken_once reserved_names layers_of_one_stage_publish_together
+            a_failed_publish_publishes_nothing a_stage_with_a_dead_owner_is_swept a_live_stage_is_left_alone
+            discard_and_sweep discard_what_is_mounted mount_is_idempotent_across_processes
+            a_detached_mount_stays_usable usage_and_its_stamp a_healthy_store_has_no_findings
+            too_deep size_limits_need_quota missing_layers_are_said_to_be_missing);
+    };
+    (@module $module:ident $open:expr, $($case:ident)*) => {
+        mod $module {
+            $(#[test]
+            fn $case() {
+                $crate::suite::run(stringify!($case), $open, $crate::suite::$module::$case);
+            })*
+        }
+    };
+}

@@ -1,0 +1,111 @@
+//! Opens a data root, and takes back what dead commands left.
+
+use std::path::Path;
+
+use drivers::Config;
+use store::{DataRoot, Mode, Undo};
+use sys::userns::{Ids, Privilege};
+
+use crate::{Access, Engine, Error, Options, Result};
+
+/// Ours among the `--storage-opt`s: how many layers an image may have. Docker opens up to 128 below a container.
+const MAX_LAYERS: &str = "layercake.max_layers";
+
+impl Engine {
+    /// Opens the data root. For [`Access::Write`], and for reading where there is none yet, it is made first; what
+    /// dead commands left in it is swept.
+    ///
+    /// # Errors
+    /// The root of a live daemon, for writing; a root of somebody else; no driver that works, or several.
+    pub fn open(options: &Options, access: Access) -> Result<Self> {
+        let access = match access {
+            Access::Read if !options.root.exists() => Access::Write,
+            access => access,
+        };
+        if access == Access::Write {
+            DataRoot::make(&options.root)?;
+        }
+        let driver = drivers::select(options.driver.as_deref(), &driver_config(options)?)?;
+        let mode = if access == Access::Write { Mode::Write } else { Mode::Read };
+        let engine = Self {
+            store: DataRoot::open(&options.root, driver.name(), mode)?,
+            driver,
+            limits: options.limits.clone(),
+            threads: options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        };
+        if access == Access::Write {
+            engine.sweep()?;
+        }
+        Ok(engine)
+    }
+
+    /// The metadata.
+    pub fn store(&self) -> &DataRoot {
+        &self.store
+    }
+
+    /// The storage driver.
+    pub fn driver(&self) -> &dyn drivers::Driver {
+        &*self.driver
+    }
+
+    /// Where the data root is.
+    pub fn root(&self) -> &Path {
+        self.store.path()
+    }
+
+    /// Finishes what dead commands had begun to remove, and removes what they had not published. Quick when there is
+    /// nothing.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let leftovers = self.store.sweep()?;
+        if leftovers.is_empty() {
+            return Ok(());
+        }
+        for layer in leftovers.removing {
+            self.finish_removal(layer)?;
+        }
+        for work in leftovers.works {
+            {
+                let lock = self.store.commit()?;
+                for step in work.undo(&lock)? {
+                    self.undo(&lock, step)?;
+                }
+            }
+            work.finish()?;
+        }
+        Ok(())
+    }
+
+    fn undo(&self, lock: &store::CommitLock<'_>, step: Undo) -> Result<()> {
+        match step {
+            Undo::Discard(id) => Ok(self.driver.discard(&id)?),
+            Undo::Release(chain) => self.release_layers(lock, &[chain]).map(drop),
+            Undo::Unmount { container, mount_id, parent } => {
+                let work = self.store.begin()?;
+                self.store.mounts().remove(lock, &work, &container)?;
+                self.driver.discard(&mount_id.clone().into())?;
+                self.driver.discard(&mount_id.init().into())?;
+                self.release_layers(lock, parent.as_slice())?;
+                Ok(work.finish()?)
+            }
+        }
+    }
+}
+
+fn driver_config(options: &Options) -> Result<Config> {
+    let mut config = Config::new(&options.root);
+    for (key, value) in &options.storage_opts {
+        if key == MAX_LAYERS {
+            let layers = value.parse().ok().filter(|layers| (1..=500).contains(layers));
+            config.max_lowers =
+                layers.ok_or_else(|| Error::invalid(format!("{MAX_LAYERS}={value}: a number from 1 to 500 is needed")))?;
+        } else {
+            config.options.push(format!("{key}={value}"));
+        }
+    }
+    config.user_namespace = match sys::userns::privilege()? {
+        Privilege::Root => false,
+        Privilege::UserNamespace { ids: Ids::Many | Ids::One } | Privilege::None => true,
+    };
+    Ok(config)
+}

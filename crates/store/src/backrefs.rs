@@ -1,0 +1,349 @@
+//! Who uses a layer, an image or a name, without reading the whole store.
+//!
+//! Docker's files only point downwards: from a container to its image, from an image to its layers. Going the other
+//! way would mean to read ten thousand files. So we keep an index of empty files, `layercake/index/<driver>/`
+//! (`docs/format/layercake-private.md`):
+//!
+//! ```text
+//! layers/<chain hex>/{layer,image,container}-<hex>
+//! images/<image hex>/{image,container}-<hex>
+//! names/<name>/container-<hex>
+//! removing/<name in layerdb/sha256>
+//! stamp
+//! ```
+//!
+//! **Invariant.** While `stamp` holds the present generation ([`generation`]), every use that the real files show has
+//! its marker. Markers are made before the thing is published and removed after it is gone, all under the commit
+//! lock; so a process killed in between leaves a marker too many, never one too few. Each answer is checked against
+//! the real file, so a marker too many does no harm. Markers are not synced: a new boot is a new generation.
+//!
+//! A stale index is not used. Readers then look through the real files; [`DataRoot::commit`] builds it anew.
+
+use model::{ChainId, ContainerId, ImageId};
+use sys::OwnedFd;
+
+use crate::commit::CommitLock;
+use crate::error::Result;
+use crate::generation;
+use crate::root::DataRoot;
+use crate::small::{absent, find_dir, find_text, names_in, os, rmdir_if_empty};
+
+const STAMP: &str = "stamp";
+const REMOVING: &str = "removing";
+
+/// Something that uses a layer, an image or a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum User {
+    /// A layer on top of it.
+    Layer(ChainId),
+    /// An image whose topmost layer it is; or whose parent image it is.
+    Image(ImageId),
+    /// A container whose writable layer stands on it; that was created from it; or that has the name.
+    Container(ContainerId),
+}
+
+impl User {
+    fn file_name(&self) -> String {
+        match self {
+            Self::Layer(id) => format!("layer-{}", id.hex()),
+            Self::Image(id) => format!("image-{}", id.hex()),
+            Self::Container(id) => format!("container-{}", id.hex()),
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        match name.split_once('-')? {
+            ("layer", hex) => ChainId::from_hex(hex).ok().map(Self::Layer),
+            ("image", hex) => ImageId::from_hex(hex).ok().map(Self::Image),
+            ("container", hex) => ContainerId::parse(hex).ok().map(Self::Container),
+            _ => None,
+        }
+    }
+}
+
+/// What is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Layers,
+    Images,
+    Names,
+}
+
+impl Table {
+    const ALL: [Self; 3] = [Self::Layers, Self::Images, Self::Names];
+
+    fn dir(self) -> &'static str {
+        match self {
+            Self::Layers => "layers",
+            Self::Images => "images",
+            Self::Names => "names",
+        }
+    }
+}
+
+/// One use of something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Marker {
+    table: Table,
+    key: String,
+    user: User,
+}
+
+impl Marker {
+    pub(crate) fn of_layer(used: &ChainId, user: User) -> Self {
+        Self { table: Table::Layers, key: used.hex(), user }
+    }
+
+    pub(crate) fn of_image(used: &ImageId, user: User) -> Self {
+        Self { table: Table::Images, key: used.hex(), user }
+    }
+
+    pub(crate) fn of_name(used: &str, user: ContainerId) -> Self {
+        Self { table: Table::Names, key: bare(used).to_owned(), user: User::Container(user) }
+    }
+
+    /// A name that no `create` accepts, in a file of whatever origin, might not do as a file name. It gets no marker,
+    /// and is looked up in the real files.
+    fn is_indexed(&self) -> bool {
+        self.table != Table::Names || is_plain(&self.key)
+    }
+}
+
+fn bare(name: &str) -> &str {
+    name.strip_prefix('/').unwrap_or(name)
+}
+
+fn is_plain(name: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    name.len() <= 255 && name.bytes().all(word) && !matches!(name, "" | "." | "..")
+}
+
+/// The index of back references.
+#[derive(Debug, Clone, Copy)]
+pub struct Backrefs<'a> {
+    pub(crate) root: &'a DataRoot,
+}
+
+impl Backrefs<'_> {
+    /// Who uses this layer directly.
+    ///
+    /// # Errors
+    /// System calls; damaged files of those that might use it.
+    pub fn of_layer(&self, chain: &ChainId) -> Result<Vec<User>> {
+        self.users(Table::Layers, &chain.hex(), usize::MAX, |user| match user {
+            User::Layer(child) => Ok(self.root.layers().parent_of(child)? == Some(*chain)),
+            User::Image(image) => Ok(self.root.images().top_layer(image)? == Some(*chain)),
+            User::Container(id) => Ok(self.root.mounts().parent_of(id)? == Some(*chain)),
+        })
+    }
+
+    /// Whether anybody uses this layer. Stops at the first who does.
+    ///
+    /// # Errors
+    /// As [`Backrefs::of_layer`].
+    pub fn layer_in_use(&self, chain: &ChainId) -> Result<bool> {
+        let first = self.users(Table::Layers, &chain.hex(), 1, |user| match user {
+            User::Layer(child) => Ok(self.root.layers().parent_of(child)? == Some(*chain)),
+            User::Image(image) => Ok(self.root.images().top_layer(image)? == Some(*chain)),
+            User::Container(id) => Ok(self.root.mounts().parent_of(id)? == Some(*chain)),
+        })?;
+        Ok(!first.is_empty())
+    }
+
+    /// Images that have this one as their parent, and containers created from it.
+    ///
+    /// # Errors
+    /// System calls; damaged files of those that might use it.
+    pub fn of_image(&self, id: &ImageId) -> Result<Vec<User>> {
+        self.users(Table::Images, &id.hex(), usize::MAX, |user| match user {
+            User::Layer(_) => Ok(false),
+            User::Image(child) => {
+                Ok(self.root.images().exists(child)? && self.root.images().parent(child)? == Some(*id))
+            }
+            User::Container(container) => {
+                let document = self.root.containers().find_sound(container)?;
+                Ok(document.is_some_and(|c| self.is_ours(&c) && c.image() == Some(*id)))
+            }
+        })
+    }
+
+    /// The containers of this driver that have the name, given with or without its slash. More than one only in a
+    /// damaged store.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn of_name(&self, name: &str) -> Result<Vec<ContainerId>> {
+        let users = self.users(Table::Names, bare(name), usize::MAX, |user| match user {
+            User::Container(id) => {
+                let document = self.root.containers().find_sound(id)?;
+                Ok(document.is_some_and(|c| self.is_ours(&c) && bare(c.name()) == bare(name)))
+            }
+            _ => Ok(false),
+        })?;
+        let container = |user| if let User::Container(id) = user { Some(id) } else { None };
+        Ok(users.into_iter().filter_map(container).collect())
+    }
+
+    /// Docker, too, sees only the containers of the driver that it runs with.
+    fn is_ours(&self, container: &crate::Container) -> bool {
+        container.driver() == self.root.driver()
+    }
+
+    /// Those of the possible users of `key` that really use it, up to `limit`.
+    fn users(
+        &self,
+        table: Table,
+        key: &str,
+        limit: usize,
+        uses: impl Fn(&User) -> Result<bool>,
+    ) -> Result<Vec<User>> {
+        let mut found = Vec::new();
+        for user in self.candidates(table, key)? {
+            if found.len() < limit && uses(&user)? {
+                found.push(user);
+            }
+        }
+        Ok(found)
+    }
+
+    fn candidates(&self, table: Table, key: &str) -> Result<Vec<User>> {
+        let indexed = table != Table::Names || is_plain(key);
+        if let (true, Some(index)) = (indexed, self.current()?) {
+            let Some(table) = find_dir(&index, table.dir())? else { return Ok(Vec::new()) };
+            let names = names_in(find_dir(&table, key)?.as_ref())?;
+            return Ok(names.iter().filter_map(|name| User::parse(name)).collect());
+        }
+        let all = self.scan(table)?;
+        Ok(all.into_iter().filter(|marker| marker.key == key).map(|marker| marker.user).collect())
+    }
+
+    /// The index, if it is up to date.
+    fn current(&self) -> Result<Option<OwnedFd>> {
+        let Some(all) = &self.root.dirs.index else { return Ok(None) };
+        let Some(index) = find_dir(all, self.root.driver())? else { return Ok(None) };
+        let stamp = find_text(&index, STAMP)?;
+        Ok((stamp.as_deref() == Some(generation::stamp(self.root.path()).trim())).then_some(index))
+    }
+
+    /// The index, up to date. The caller holds the commit lock.
+    pub(crate) fn open_or_rebuild(&self) -> Result<OwnedFd> {
+        if let Some(index) = self.current()? {
+            return Ok(index);
+        }
+        let all = self.root.writable(&self.root.dirs.index)?;
+        let index = sys::dir::ensure(all, os(self.root.driver()), 0o700)?;
+        // Without a stamp it counts for nothing, so an interrupted rebuild starts over.
+        absent(sys::dir::unlink(&index, os(STAMP)))?;
+        sys::tree::clear(&index)?;
+        for marker in Table::ALL.map(|table| self.scan(table)).into_iter().collect::<Result<Vec<_>>>()?.concat() {
+            add(&index, &marker)?;
+        }
+        let removing = sys::dir::ensure(&index, os(REMOVING), 0o700)?;
+        for name in names_in(self.root.dirs.layers.as_ref())? {
+            if crate::layers::is_removing(&name) {
+                create(&removing, &name)?;
+            }
+        }
+        let stamp = generation::stamp(self.root.path());
+        sys::atomic::replace(&index, os(STAMP), 0o600, stamp.as_bytes())?;
+        Ok(index)
+    }
+
+    /// Every use that the real files show.
+    fn scan(&self, table: Table) -> Result<Vec<Marker>> {
+        match table {
+            Table::Layers => self.scan_layers(),
+            Table::Images => self.scan_images(),
+            Table::Names => {
+                let ours = self.root.containers().sound()?.into_iter().filter(|(_, c)| self.is_ours(c));
+                Ok(ours.map(|(id, c)| Marker::of_name(c.name(), id)).collect())
+            }
+        }
+    }
+
+    fn scan_layers(&self) -> Result<Vec<Marker>> {
+        let mut found = Vec::new();
+        for child in self.root.layers().list()? {
+            let parent = self.root.layers().parent_of(&child)?;
+            found.extend(parent.map(|parent| Marker::of_layer(&parent, User::Layer(child))));
+        }
+        for image in self.root.images().list()? {
+            let top = self.root.images().top_layer(&image)?;
+            found.extend(top.map(|top| Marker::of_layer(&top, User::Image(image))));
+        }
+        for container in self.root.mounts().list()? {
+            let parent = self.root.mounts().parent_of(&container)?;
+            found.extend(parent.map(|parent| Marker::of_layer(&parent, User::Container(container))));
+        }
+        Ok(found)
+    }
+
+    fn scan_images(&self) -> Result<Vec<Marker>> {
+        let mut found = Vec::new();
+        for child in self.root.images().list()? {
+            let parent = self.root.images().parent(&child)?;
+            found.extend(parent.map(|parent| Marker::of_image(&parent, User::Image(child))));
+        }
+        for (id, container) in self.root.containers().sound()? {
+            if self.is_ours(&container) {
+                found.extend(container.image().map(|image| Marker::of_image(&image, User::Container(id))));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Names in the layerdb that were on their way out when they were noted. `None` if only the layerdb can tell.
+    pub(crate) fn removing(&self) -> Result<Option<Vec<String>>> {
+        let Some(index) = self.current()? else { return Ok(None) };
+        names_in(find_dir(index, REMOVING)?.as_ref()).map(Some)
+    }
+
+    /// Removes the note of a layer that is gone.
+    pub(crate) fn forget_removing(&self, name: &str) -> Result<()> {
+        if let Some(index) = self.current()?
+            && let Some(dir) = find_dir(index, REMOVING)?
+        {
+            absent(sys::dir::unlink(dir, os(name)))?;
+        }
+        Ok(())
+    }
+}
+
+impl CommitLock<'_> {
+    /// Makes a marker; one that is there already is as good.
+    pub(crate) fn add(&self, marker: &Marker) -> Result<()> {
+        add(&self.index, marker)
+    }
+
+    /// Removes a marker. One that stays behind does no harm.
+    pub(crate) fn remove(&self, marker: &Marker) {
+        let table = find_dir(&self.index, marker.table.dir());
+        if let Ok(Some(table)) = table
+            && let Ok(Some(key)) = find_dir(&table, &marker.key)
+        {
+            let _ = sys::dir::unlink(&key, os(&marker.user.file_name()));
+            rmdir_if_empty(&table, &marker.key);
+        }
+    }
+
+    /// Notes that a name in the layerdb is on its way out.
+    pub(crate) fn note_removing(&self, name: &str) -> Result<()> {
+        create(&sys::dir::ensure(&self.index, os(REMOVING), 0o700)?, name)
+    }
+}
+
+fn add(index: &OwnedFd, marker: &Marker) -> Result<()> {
+    if !marker.is_indexed() {
+        return Ok(());
+    }
+    let table = sys::dir::ensure(index, os(marker.table.dir()), 0o700)?;
+    let key = sys::dir::ensure(table, os(&marker.key), 0o700)?;
+    create(&key, &marker.user.file_name())
+}
+
+fn create(dir: &OwnedFd, name: &str) -> Result<()> {
+    match sys::dir::create_file(dir, os(name), 0o600) {
+        Err(e) if !e.is_exists() => Err(e.into()),
+        _ => Ok(()),
+    }
+}
