@@ -41,7 +41,7 @@ fn up_to_nul(name: &[u8]) -> Vec<u8> {
 fn theirs(archive: &[u8]) -> Option<Vec<Seen>> {
     let mut list = Vec::new();
     for entry in tar::Archive::new(archive).entries().ok()? {
-        let mut entry = entry.ok()?;
+        let entry = entry.ok()?;
         let kind = entry.header().entry_type();
         let plain = kind.is_file() || kind.is_contiguous();
         if entry.size() != 0 && !plain {

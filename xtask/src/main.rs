@@ -1,2 +1,29 @@
-//! Tasks of the repository.
-fn main() {}
+//! Tasks of the repository: `cargo xtask TASK`.
+//!
+//! `bench` runs layercake and its peers in turn on a real image and prints medians and ratios ([`bench`]).
+
+mod bench;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What a task gives back; the text of an error is for the person at the terminal.
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let done = match args.next().as_deref() {
+        Some("bench") => bench::main(args.collect()),
+        _ => {
+            eprintln!("usage: cargo xtask bench --help");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("xtask: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}

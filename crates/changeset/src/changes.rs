@@ -187,7 +187,9 @@ fn same_time(new: &Meta, old: &Meta) -> bool {
 fn capabilities_differ(new: &OwnedFd, old: Option<&OwnedFd>, name: &OsStr, meta: &Meta) -> Result<bool> {
     let key = OsStr::new("security.capability");
     match old {
-        Some(old) if meta.kind == FileKind::File => Ok(xattr::get(new, name, key)? != xattr::get(old, name, key)?),
+        Some(old) if meta.kind == FileKind::File => {
+            Ok(xattr::get(new, name, key)? != xattr::get(old, name, key)?)
+        }
         _ => Ok(false),
     }
 }

@@ -187,7 +187,8 @@ impl<'a, W: Write + ?Sized> Diff<'a, W> {
             _ => Kind::Fifo,
         };
         let mut entry = header::entry(&step.path, kind, &step.meta);
-        entry.xattrs = self.xattrs(&step.path, xattr::list(parent, name)?, |key| xattr::get(parent, name, key))?;
+        entry.xattrs =
+            self.xattrs(&step.path, xattr::list(parent, name)?, |key| xattr::get(parent, name, key))?;
         match kind {
             Kind::Symlink => {
                 entry.link = dir::read_link(parent, name)?.into_encoded_bytes();

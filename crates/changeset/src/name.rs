@@ -87,7 +87,11 @@ pub(crate) enum Marker<'a> {
 pub(crate) fn marker(path: &[u8]) -> Marker<'_> {
     let (parent, name) = split(path);
     if let Some(reserved) = parent.split(|b| *b == b'/').find(|part| part.starts_with(PREFIX)) {
-        return if reserved.starts_with(AUFS) && reserved != OPAQUE { Marker::Aufs } else { Marker::Reserved };
+        return if reserved.starts_with(AUFS) && reserved != OPAQUE {
+            Marker::Aufs
+        } else {
+            Marker::Reserved
+        };
     }
     match name.as_bytes() {
         OPAQUE => Marker::Opaque,

@@ -168,22 +168,63 @@ impl Check<'_> {
         if meta.size != expected {
             return Ok(Some(Fault::Size { expected, found: meta.size }));
         }
-        let mut sum = Crc64::new();
         file::advise_sequential(&fd);
-        for (offset, length) in extents {
-            let mut done = 0;
-            while done < length {
-                let want = usize::try_from(length - done).unwrap_or(usize::MAX).min(self.buffer.len());
-                let n = file::read_at(&fd, &mut self.buffer[..want], offset + done)?;
-                if n == 0 {
-                    return Ok(Some(Fault::Content));
-                }
-                sum.update(&self.buffer[..n]);
-                done += n as u64;
+        let mut sum = Crc64::new();
+        let mut same = true;
+        for extent in &extents {
+            same &= self.read(&fd, *extent, |bytes| {
+                sum.update(bytes);
+                true
+            })?;
+        }
+        if passing.sparse.is_some() {
+            for extent in outside(&file::extents(&fd, meta.size)?, &extents) {
+                same &= self.read(&fd, extent, |bytes| bytes.iter().all(|byte| *byte == 0))?;
             }
         }
-        Ok((expected > 0 && crc != Some(sum.finish())).then_some(Fault::Content))
+        same &= extents.iter().all(|(_, length)| *length == 0) || crc == Some(sum.finish());
+        Ok((!same).then_some(Fault::Content))
     }
+
+    /// Shows a part of a file to `look` piece by piece. Returns whether the part is all there and `look` liked it.
+    fn read(
+        &mut self,
+        fd: &OwnedFd,
+        (offset, length): (u64, u64),
+        mut look: impl FnMut(&[u8]) -> bool,
+    ) -> Result<bool> {
+        let mut done = 0;
+        while done < length {
+            let want = usize::try_from(length - done).unwrap_or(usize::MAX).min(self.buffer.len());
+            let n = file::read_at(fd, &mut self.buffer[..want], offset + done)?;
+            if n == 0 || !look(&self.buffer[..n]) {
+                return Ok(false);
+            }
+            done += n as u64;
+        }
+        Ok(true)
+    }
+}
+
+/// The parts of `data` that no extent of `map` covers; both are ascending.
+fn outside(data: &[(u64, u64)], map: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut parts = Vec::new();
+    let mut map = map.iter().copied().peekable();
+    for (mut at, length) in data.iter().copied() {
+        let end = at + length;
+        while at < end {
+            match map.peek().copied() {
+                Some((start, length)) if start + length <= at => drop(map.next()),
+                Some((start, length)) if start <= at => at = start + length,
+                next => {
+                    let until = next.map_or(end, |(start, _)| start.min(end));
+                    parts.push((at, until - at));
+                    at = until;
+                }
+            }
+        }
+    }
+    parts
 }
 
 impl tar::Sink for Check<'_> {
@@ -221,5 +262,18 @@ impl tar::Sink for Check<'_> {
             self.report(&passing.path, fault);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outside;
+
+    #[test]
+    fn parts_outside_of_a_map() {
+        assert_eq!(outside(&[(0, 10)], &[(2, 3), (7, 1)]), [(0, 2), (5, 2), (8, 2)]);
+        assert_eq!(outside(&[(0, 4), (8, 4)], &[(2, 8)]), [(0, 2), (10, 2)]);
+        assert_eq!(outside(&[(0, 4)], &[(0, 4), (6, 1)]), []);
+        assert_eq!(outside(&[(3, 4)], &[]), [(3, 4)]);
     }
 }

@@ -41,7 +41,7 @@ pub struct Stage {
     path: PathBuf,
     parent: OwnedFd,
     name: OsString,
-    lock: Lock,
+    _lock: Lock,
     links: Mutex<HashMap<LinkId, CacheId>>,
 }
 
@@ -72,9 +72,14 @@ impl Stage {
 
     /// Removes the stage with all that was not published: the space is free when this returns.
     pub fn remove(self) -> Result<()> {
-        tree::remove(&self.parent, &self.name)?;
-        drop(self.lock);
-        Ok(())
+        Ok(tree::remove(&self.parent, &self.name)?)
+    }
+}
+
+impl Drop for Stage {
+    /// A stage from which all was published leaves nothing behind.
+    fn drop(&mut self) {
+        let _ = dir::rmdir(&self.parent, &self.name);
     }
 }
 
@@ -107,7 +112,7 @@ pub(crate) fn stage(home: &OwnedFd, home_path: &Path) -> Result<Stage> {
         let at_name = meta::find(&staging, &name)?;
         if at_name.is_some_and(|m| meta::of_fd(&fd).is_ok_and(|f| (f.dev, f.ino) == (m.dev, m.ino))) {
             let path = home_path.join(NAME).join(STAGING).join(&name);
-            return Ok(Stage { dir: fd, path, parent: staging, name, lock, links: Mutex::default() });
+            return Ok(Stage { dir: fd, path, parent: staging, name, _lock: lock, links: Mutex::default() });
         }
     }
 }

@@ -44,7 +44,7 @@ pub enum Damage {
     /// while in use. Harmless, but the layer's size has to be measured anew each time.
     StrayMerged,
     /// A name in `l/` that leads to no layer. Harmless.
-    DanglingShortName(String),
+    DanglingShortName(LinkId),
 }
 
 impl Finding {
@@ -97,7 +97,7 @@ impl fmt::Display for Finding {
             }
             Damage::NoWork => f.write_str("its work directory is missing"),
             Damage::StrayMerged => f.write_str("merged is there but nothing is mounted on it"),
-            Damage::DanglingShortName(name) => write!(f, "l/{name} leads to no layer"),
+            Damage::DanglingShortName(link) => write!(f, "l/{link} leads to no layer"),
         }
     }
 }

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use model::{ContainerId, ImageId, Timestamp};
+use model::time::human_duration;
+use model::{CacheId, ContainerId, ImageId, Reference, Timestamp};
+use serde_json::Value;
+use store::{Container, MountRecord, Repositories, Status};
 
-use crate::{Engine, Result};
+use crate::images::LayerSizes;
+use crate::{Engine, Error, Result, now};
 
 /// What `ps` shows of a container.
 #[derive(Debug, Clone)]
@@ -13,11 +17,11 @@ pub struct ContainerSummary {
     pub id: ContainerId,
     /// Its names, without the slash.
     pub names: Vec<String>,
-    /// The image as the user named it; its short ID if that name is another image's by now.
+    /// The image as the user named it; if that name is another image's by now, or nobody's, the whole ID.
     pub image: String,
-    /// The image.
+    /// The image; `None` for a container from nothing.
     pub image_id: Option<ImageId>,
-    /// The command with its arguments, separated by spaces.
+    /// The command with its arguments, separated by spaces; those with a space in them are in single quotes.
     pub command: String,
     /// When it was created.
     pub created: Timestamp,
@@ -29,15 +33,15 @@ pub struct ContainerSummary {
     pub exit_code: i64,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Names of volumes and sources of bind mounts.
+    /// Names of volumes and sources of bind mounts, by their path in the container.
     pub mounts: Vec<String>,
     /// How many of the mounts are local volumes.
     pub local_volumes: usize,
-    /// Names of its networks.
+    /// Names of its networks, sorted.
     pub networks: Vec<String>,
-    /// Bytes in the writable layer, if sizes were asked for.
+    /// Bytes in the writable layer, if sizes were asked for and could be found out.
     pub size_rw: Option<u64>,
-    /// Bytes in the writable layer and all the image's layers, if sizes were asked for.
+    /// Bytes in the writable layer and all the image's layers, if sizes were asked for and could be found out.
     pub size_root_fs: Option<u64>,
 }
 
@@ -52,7 +56,213 @@ pub struct ListContainers {
 
 impl Engine {
     /// The containers, newest first. A size is worked out only where the writable layer changed since it was last.
+    ///
+    /// Takes no lock: containers that come and go meanwhile are in the list or not. Damaged ones are left out as by
+    /// Docker; [`check`](Engine::check) names them.
     pub fn list_containers(&self, options: &ListContainers) -> Result<Vec<ContainerSummary>> {
-        todo!()
+        let containers = self.stored_containers()?;
+        let listed = containers.iter().filter(|c| options.all || c.state().running);
+        self.summarize(listed, options.size)
     }
+
+    /// What `ps` shows of these containers.
+    pub(crate) fn summarize<'a>(
+        &self,
+        containers: impl Iterator<Item = &'a Container>,
+        size: bool,
+    ) -> Result<Vec<ContainerSummary>> {
+        let (names, now) = (self.store.references().read()?, now());
+        let mut sizes = LayerSizes::new(&self.store);
+        let mut summaries = Vec::new();
+        for container in containers {
+            let mut summary = summarize(container, &names, now);
+            if size
+                && let Some(size) = self.container_size(&mut sizes, container.id())?
+            {
+                (summary.size_rw, summary.size_root_fs) = (Some(size.rw), Some(size.root_fs));
+            }
+            summaries.push(summary);
+        }
+        Ok(summaries)
+    }
+
+    /// The documents of all sound containers of this driver, newest first, those of one instant by ID.
+    pub(crate) fn stored_containers(&self) -> Result<Vec<Container>> {
+        let mut containers = Vec::new();
+        for id in self.store.containers().list()? {
+            match self.store.containers().find(&id) {
+                Ok(Some(container)) if container.driver() == self.store.driver() => containers.push(container),
+                Ok(_) | Err(store::Error::BrokenContainer { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        containers.sort_by_cached_key(|c| (std::cmp::Reverse(c.created()), *c.id()));
+        Ok(containers)
+    }
+
+    /// How much a container takes; `None` if its writable layer is missing or damaged, or went while we looked.
+    pub(crate) fn container_size(
+        &self,
+        sizes: &mut LayerSizes<'_>,
+        id: &ContainerId,
+    ) -> Result<Option<ContainerSize>> {
+        let record = match self.store.mounts().find(id) {
+            Ok(Some(record)) => record,
+            Ok(None) | Err(store::Error::BrokenContainer { .. }) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        let rw = match self.writable_size(&record) {
+            Ok(rw) => rw,
+            Err(Error::Driver(drivers::Error::NoLayer(_) | drivers::Error::Damaged(_))) => return Ok(None),
+            Err(Error::Driver(drivers::Error::Sys(e))) if e.is_not_found() => return Ok(None),
+            Err(Error::Store(store::Error::NoLayer(_) | store::Error::BrokenLayer { .. })) => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let below = record.parent.map(|top| sizes.below(&top)).transpose()?;
+        Ok(Some(ContainerSize { rw, root_fs: rw + below.map_or(0, |below| below.bytes) }))
+    }
+
+    /// Bytes in a writable layer: what was remembered if the layer is unchanged, else measured, and remembered.
+    fn writable_size(&self, record: &MountRecord) -> Result<u64> {
+        let layer = CacheId::from(record.mount_id);
+        // Asked before the layer is measured: a change meanwhile makes the stamp stale, never the size wrong.
+        let stamp = self.driver.usage_stamp(&layer)?.map(|stamp| stamp.to_string());
+        if let Some(stamp) = &stamp
+            && let Some(size) = self.store.sizes().get(&record.mount_id, stamp.as_bytes())
+        {
+            return Ok(size);
+        }
+        let size = self.driver.usage(&layer, self.mount_parent(record)?.as_ref())?;
+        if let Some(stamp) = &stamp {
+            // Not remembered is measured again.
+            let _ = self.store.sizes().put(&record.mount_id, stamp.as_bytes(), size);
+        }
+        Ok(size)
+    }
+}
+
+/// How much a container takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ContainerSize {
+    /// Bytes in its writable layer.
+    pub rw: u64,
+    /// Those and the bytes in its image's layers.
+    pub root_fs: u64,
+}
+
+fn summarize(container: &Container, names: &Repositories, now: Timestamp) -> ContainerSummary {
+    let mounts = mount_points(container);
+    ContainerSummary {
+        id: *container.id(),
+        names: vec![container.name().trim_start_matches('/').to_owned()],
+        image: image_name(container, names),
+        image_id: container.image(),
+        command: command(container),
+        created: container.created(),
+        state: container.state().status().to_string(),
+        status: status(container, now),
+        exit_code: container.state().exit_code,
+        labels: container.config().labels.clone().unwrap_or_default(),
+        local_volumes: mounts.iter().filter(|mount| mount.driver == "local").count(),
+        mounts: mounts.iter().map(|mount| if mount.name.is_empty() { mount.source } else { mount.name }.to_owned()).collect(),
+        networks: networks(container),
+        size_rw: None,
+        size_root_fs: None,
+    }
+}
+
+/// The name that the user gave, as long as it means the container's image.
+fn image_name(container: &Container, names: &Repositories) -> String {
+    let given = &container.config().image;
+    let Some(id) = container.image() else { return given.clone() };
+    let named = || Reference::parse(given).is_ok_and(|name| names.get(&name) == Some(id));
+    let prefix = || !given.is_empty() && id.hex().starts_with(given.trim_start_matches("sha256:"));
+    if named() || prefix() { given.clone() } else { id.to_string() }
+}
+
+fn command(container: &Container) -> String {
+    let mut command = container.path().to_owned();
+    for arg in container.args() {
+        command += &if arg.contains(' ') { format!(" '{arg}'") } else { format!(" {arg}") };
+    }
+    command
+}
+
+/// Docker's words for how a container fares.
+fn status(container: &Container, now: Timestamp) -> String {
+    let state = container.state();
+    let up = || human_duration(state.started_at.age(now));
+    let ago = || human_duration(state.finished_at.age(now));
+    match state.status() {
+        Status::Paused => format!("Up {} (Paused)", up()),
+        Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, ago()),
+        Status::Running => match health(container) {
+            Some(health) => format!("Up {} ({health})", up()),
+            None => format!("Up {}", up()),
+        },
+        Status::Removing => "Removal In Progress".to_owned(),
+        Status::Dead => "Dead".to_owned(),
+        Status::Created => "Created".to_owned(),
+        Status::Exited if state.finished_at.is_zero() => String::new(),
+        Status::Exited => format!("Exited ({}) {} ago", state.exit_code, ago()),
+    }
+}
+
+fn health(container: &Container) -> Option<&str> {
+    let health = container.field("State")?.get("Health")?.as_object()?;
+    Some(match health.get("Status").and_then(Value::as_str).unwrap_or_default() {
+        "starting" => "health: starting",
+        "" => "unhealthy",
+        other => other,
+    })
+}
+
+fn networks(container: &Container) -> Vec<String> {
+    let networks = container.field("NetworkSettings").and_then(|settings| settings.get("Networks"));
+    let mut names: Vec<String> = networks.and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// A volume or bind mount of a container.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MountPoint<'a> {
+    /// Where it is in the container.
+    pub destination: &'a str,
+    /// `volume`, `bind` or `tmpfs`.
+    pub kind: &'a str,
+    /// The volume's name; empty for others.
+    pub name: &'a str,
+    /// Where it is on the host; empty for volumes of containers that never ran.
+    pub source: &'a str,
+    /// The volume's driver.
+    pub driver: &'a str,
+    /// Options such as `z`.
+    pub mode: &'a str,
+    /// Whether it may be written to.
+    pub writable: bool,
+    /// How mounts in it propagate.
+    pub propagation: &'a str,
+}
+
+/// The volumes and bind mounts of a container, by their path in it.
+pub(crate) fn mount_points(container: &Container) -> Vec<MountPoint<'_>> {
+    fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+        value.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+    let mut mounts: Vec<_> = container
+        .mount_points()
+        .map(|(path, value)| MountPoint {
+            destination: Some(text(value, "Destination")).filter(|path| !path.is_empty()).unwrap_or(path),
+            kind: text(value, "Type"),
+            name: text(value, "Name"),
+            source: text(value, "Source"),
+            driver: text(value, "Driver"),
+            mode: text(value, "Relabel"),
+            writable: value.get("RW").and_then(Value::as_bool).unwrap_or_default(),
+            propagation: text(value, "Propagation"),
+        })
+        .collect();
+    mounts.sort_by_key(|mount| mount.destination);
+    mounts
 }

@@ -1,6 +1,6 @@
 //! The steps that made an image.
 
-use model::{ImageId, Timestamp};
+use model::{ChainId, ImageId, Timestamp};
 
 use crate::images::{LayerSizes, in_dockers_order};
 use crate::{Engine, Result};
@@ -28,7 +28,7 @@ impl Engine {
     pub fn history(&self, image: &ImageId) -> Result<Vec<HistoryItem>> {
         let config = self.store.images().get(image)?;
         let mut sizes = LayerSizes::new(&self.store);
-        let mut layers = crate::images::chains(config.diff_ids());
+        let mut layers = ChainId::each(config.diff_ids());
         let mut items = Vec::with_capacity(config.view().history.len());
         for step in &config.view().history {
             let layer = if step.empty_layer { None } else { layers.next() };

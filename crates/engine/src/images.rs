@@ -166,7 +166,7 @@ impl<'a> LayerSizes<'a> {
     /// The size of the layers of an image, given lowest first.
     pub fn chain(&mut self, layers: &[model::DiffId]) -> Result<ChainSize> {
         let mut sum = ChainSize::EMPTY;
-        for chain in chains(layers) {
+        for chain in ChainId::each(layers) {
             sum = self.add(sum, &chain)?;
         }
         Ok(sum)
@@ -208,13 +208,4 @@ impl<'a> LayerSizes<'a> {
             None => ChainSize { complete: false, ..below },
         })
     }
-}
-
-/// The chain ids of the layers of an image, given lowest first.
-pub(crate) fn chains(layers: &[model::DiffId]) -> impl Iterator<Item = ChainId> {
-    layers.iter().scan(None, |below: &mut Option<ChainId>, layer| {
-        let chain = ChainId::extend(below.as_ref(), layer);
-        *below = Some(chain);
-        Some(chain)
-    })
 }

@@ -1,5 +1,7 @@
 //! Facts about the store, the driver and the machine.
 
+use store::Status;
+
 use crate::{Engine, Result};
 
 /// What `info` shows.
@@ -13,7 +15,7 @@ pub struct Info {
     pub paused: usize,
     /// The rest.
     pub stopped: usize,
-    /// Images.
+    /// Images, with those that have no name.
     pub images: usize,
     /// The storage driver.
     pub driver: String,
@@ -23,13 +25,13 @@ pub struct Info {
     pub root: String,
     /// The kernel's release.
     pub kernel: String,
-    /// The operating system's name.
+    /// The operating system's name, as it calls itself.
     pub operating_system: String,
     /// The processor, as `uname -m` says.
     pub architecture: String,
-    /// Processors.
+    /// Processors that this process may use.
     pub ncpu: usize,
-    /// Bytes of memory.
+    /// Bytes of memory; 0 if the kernel does not say.
     pub memory: u64,
     /// The host's name.
     pub name: String,
@@ -38,8 +40,102 @@ pub struct Info {
 }
 
 impl Engine {
-    /// Collects the facts.
+    /// Collects the facts. Reads each container's document; of images only the directory.
     pub fn info(&self) -> Result<Info> {
-        todo!()
+        let containers = self.stored_containers()?;
+        let count = |wanted: &[Status]| containers.iter().filter(|c| wanted.contains(&c.state().status())).count();
+        // Docker counts a container that is about to be started again as running.
+        let (running, paused) = (count(&[Status::Running, Status::Restarting]), count(&[Status::Paused]));
+        let machine = Machine::read();
+        Ok(Info {
+            containers: containers.len(),
+            running,
+            paused,
+            stopped: containers.len() - running - paused,
+            images: self.store.images().list()?.len(),
+            driver: self.driver.name().to_owned(),
+            driver_status: self.driver.status()?,
+            root: self.store.path().display().to_string(),
+            kernel: sys::process::kernel_release(),
+            operating_system: machine.operating_system,
+            architecture: std::env::consts::ARCH.to_owned(),
+            ncpu: std::thread::available_parallelism().map_or(1, usize::from),
+            memory: machine.memory,
+            name: machine.name,
+            warnings: self.warnings()?,
+        })
+    }
+
+    fn warnings(&self) -> Result<Vec<String>> {
+        let mut warnings = Vec::new();
+        if let Some(holder) = self.store.live_daemon()? {
+            let pid = holder.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            warnings.push(format!("a Docker daemon{pid} is running on this data root: it can be read, not changed"));
+        }
+        Ok(warnings)
+    }
+}
+
+/// What the kernel and the distribution say. Whatever they do not say is empty.
+struct Machine {
+    operating_system: String,
+    memory: u64,
+    name: String,
+}
+
+impl Machine {
+    fn read() -> Self {
+        let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let release = ["/etc/os-release", "/usr/lib/os-release"].into_iter().map(text).find(|text| !text.is_empty());
+        Self {
+            operating_system: release.as_deref().and_then(pretty_name).unwrap_or_else(|| "Linux".to_owned()),
+            memory: memory_total(&text("/proc/meminfo")).unwrap_or_default(),
+            name: text("/proc/sys/kernel/hostname").trim().to_owned(),
+        }
+    }
+}
+
+/// `PRETTY_NAME` of os-release(5): a value of shell, in quotes or not.
+fn pretty_name(text: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?.trim();
+    let quoted = |quote: char| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
+    let value = match (quoted('"'), quoted('\'')) {
+        (Some(value), _) => ["\\\"", "\\$", "\\\\", "\\`"].iter().fold(value.to_owned(), |v, e| v.replace(e, &e[1..])),
+        (None, Some(value)) => value.to_owned(),
+        (None, None) => value.to_owned(),
+    };
+    Some(value).filter(|value| !value.is_empty())
+}
+
+/// `MemTotal` of proc_meminfo(5), in bytes.
+fn memory_total(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operating_systems_name() {
+        for (text, name) in [
+            ("ID=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n", Some("Debian GNU/Linux 12 (bookworm)")),
+            ("PRETTY_NAME='A \"B\"'", Some("A \"B\"")),
+            ("PRETTY_NAME=Arch", Some("Arch")),
+            ("PRETTY_NAME=\"a \\\"b\\\" \\$c\"", Some("a \"b\" $c")),
+            ("PRETTY_NAME=\"\"", None),
+            ("NAME=x", None),
+        ] {
+            assert_eq!(pretty_name(text).as_deref(), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_is_in_bytes() {
+        assert_eq!(memory_total("MemTotal:       24684084 kB\nMemFree: 1 kB\n"), Some(24_684_084 * 1024));
+        assert_eq!(memory_total("MemTotal: many kB"), None);
+        assert_eq!(memory_total(""), None);
     }
 }

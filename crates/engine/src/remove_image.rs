@@ -4,14 +4,13 @@
 //! the store as it was. All of it happens under one commit lock: nobody starts to use what is about to go.
 
 mod plan;
-mod uses;
 
+use model::ChainId;
 use store::{CommitLock, Intent, RemovingLayer};
 
 use crate::{Engine, Result};
 
-pub(crate) use plan::Plan;
-pub(crate) use uses::{AllUses, Uses};
+pub(crate) use plan::{Plan, Uses};
 
 /// How to remove.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,6 +74,16 @@ impl Engine {
         self.discard_layers(removing)?;
         work.map_or(Ok(()), store::Work::finish)?;
         Ok(report)
+    }
+
+    /// These layers and those below them, as far as nobody uses them, each before what is below it.
+    pub(crate) fn unneeded_layers(&self, _lock: &CommitLock<'_>, tops: &[ChainId]) -> Result<Vec<ChainId>> {
+        let backrefs = self.store.backrefs();
+        let mut plan = Plan::new(self, &backrefs)?;
+        for top in tops {
+            plan.release_from(top)?;
+        }
+        Ok(plan.layers.into_iter().map(|layer| layer.chain).collect())
     }
 
     /// Discards layers that have lost their names in the store.

@@ -1,8 +1,8 @@
 //! Names for images.
 
-use model::{ImageId, Reference, Timestamp};
+use model::{ImageId, Reference};
 
-use crate::{Engine, Result};
+use crate::{Engine, Result, now};
 
 impl Engine {
     /// Gives the image a name, which another image loses if it had it. Durable when this returns.
@@ -16,6 +16,6 @@ impl Engine {
         // Under the lock, so that no image gets a name after it was removed.
         self.store.images().get(image)?;
         self.store.references().update(&lock, |names| names.tag(name, *image))?;
-        Ok(self.store.images().set_last_updated(&lock, image, Timestamp::from(std::time::SystemTime::now()))?)
+        Ok(self.store.images().set_last_updated(&lock, image, now())?)
     }
 }

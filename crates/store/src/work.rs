@@ -94,7 +94,7 @@ impl Work<'_> {
     /// System calls.
     pub fn note(&self, intents: &[Intent]) -> Result<()> {
         let mut notes = self.notes();
-        let new: BTreeSet<String> = intents.iter().map(line).filter(|line| !notes.lines.contains(line)).collect();
+        let new: Vec<String> = intents.iter().map(line).filter(|line| !notes.lines.contains(line)).collect();
         if new.is_empty() {
             return Ok(());
         }

@@ -41,7 +41,12 @@ impl Builder {
     }
 
     /// A regular file with attributes.
-    pub fn file_with(self, path: impl AsRef<[u8]>, content: impl AsRef<[u8]>, set: impl FnOnce(&mut Entry)) -> Self {
+    pub fn file_with(
+        self,
+        path: impl AsRef<[u8]>,
+        content: impl AsRef<[u8]>,
+        set: impl FnOnce(&mut Entry),
+    ) -> Self {
         let mut file = entry(path, Kind::Regular, 0o644);
         set(&mut file);
         self.entry(file, content.as_ref())

@@ -48,8 +48,10 @@ pub fn in_user_namespace(name: &str) -> bool {
             return false;
         }
     }
-    let output = unshare(&[exe.as_os_str(), "--exact".as_ref(), name.as_ref(), "--nocapture".as_ref()]).unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let output =
+        unshare(&[exe.as_os_str(), "--exact".as_ref(), name.as_ref(), "--nocapture".as_ref()]).unwrap();
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "in a user namespace:\n{text}");
     assert!(text.contains("1 passed"), "no test is called {name}:\n{text}");
     false

@@ -1,6 +1,7 @@
 //! Random trees, for tests of what must hold for every tree.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use proptest::prelude::*;
 use sys::{FileKind, Time, dir, meta, xattr};
 
 /// One step in making a tree. A step that does not fit what is there is passed over, so any list of steps is a tree.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Step {
     path: Vec<Vec<u8>>,
     what: What,
@@ -16,6 +17,23 @@ pub struct Step {
     owner: (u32, u32),
     mtime: Time,
     xattr: Option<(&'static str, Vec<u8>)>,
+}
+
+impl fmt::Debug for Step {
+    /// On one line: a failing case has some dozens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, what, mode, owner, mtime, xattr } = self;
+        let show = |path: &[Vec<u8>]| String::from_utf8_lossy(&path.join(&b'/')).into_owned();
+        write!(f, "{:?} ", show(path))?;
+        match what {
+            What::File(content) => write!(f, "File({})", content.len())?,
+            What::Symlink(target) => write!(f, "Symlink({:?})", show(std::slice::from_ref(target)))?,
+            What::Link(target) => write!(f, "Link({:?})", show(target))?,
+            other => write!(f, "{other:?}")?,
+        }
+        let xattr = xattr.as_ref().map(|(key, _)| *key).unwrap_or_default();
+        write!(f, " {mode:04o} {}:{} {}.{:09} {xattr}", owner.0, owner.1, mtime.secs, mtime.nanos)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -93,8 +111,14 @@ fn step(what: BoxedStrategy<What>) -> impl Strategy<Value = Step> {
         0.2,
         (prop::sample::select(vec!["user.test", "user.other", "trusted.test"]), value),
     );
-    (path(), what, mode, owner, mtime, xattr)
-        .prop_map(|(path, what, mode, owner, mtime, xattr)| Step { path, what, mode, owner, mtime, xattr })
+    (path(), what, mode, owner, mtime, xattr).prop_map(|(path, what, mode, owner, mtime, xattr)| Step {
+        path,
+        what,
+        mode,
+        owner,
+        mtime,
+        xattr,
+    })
 }
 
 impl Step {
@@ -118,7 +142,9 @@ impl Step {
             }
             What::Symlink(target) => dir::symlink(&at, name, OsStr::from_bytes(target))?,
             What::Fifo => dir::mknod(&at, name, FileKind::Fifo, self.mode, 0, 0)?,
-            What::Device(major, minor) => dir::mknod(&at, name, FileKind::CharDevice, self.mode, *major, *minor)?,
+            What::Device(major, minor) => {
+                dir::mknod(&at, name, FileKind::CharDevice, self.mode, *major, *minor)?
+            }
             What::Link(other) => return link(root, other, &at, name),
             What::Whiteout => {
                 dir::mknod(&at, name, FileKind::CharDevice, 0, 0, 0)?;

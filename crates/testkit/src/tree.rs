@@ -1,6 +1,7 @@
 //! Making trees, and listing them so that two can be compared.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Read;
@@ -42,7 +43,8 @@ pub fn dump_without(path: &Path, without: Without) -> Vec<String> {
 
 struct Listing {
     lines: Vec<String>,
-    links: HashMap<u64, PathBuf>,
+    /// By inode: the line of its first name, that name, and whether the line says so.
+    links: HashMap<u64, (usize, PathBuf, bool)>,
     without: Without,
 }
 
@@ -52,9 +54,10 @@ impl Listing {
             let child = path.join(&entry.name);
             let meta = meta::of(fd, &entry.name).unwrap();
             let mut line = self.attributes(&child.display().to_string(), &meta);
-            self.content(&mut line, fd, &entry.name, &child, &meta);
+            content(&mut line, fd, &entry.name, &meta);
             let keys = xattr::list(fd, &entry.name).unwrap();
             push_xattrs(&mut line, keys, |key| xattr::get(fd, &entry.name, key).unwrap());
+            self.links(&mut line, &child, &meta);
             self.lines.push(line);
             if meta.kind == FileKind::Dir {
                 self.directory(&dir::open(fd, &entry.name).unwrap(), &child);
@@ -71,30 +74,49 @@ impl Listing {
         line
     }
 
-    fn content(&mut self, line: &mut String, parent: &OwnedFd, name: &OsStr, path: &Path, meta: &Meta) {
-        match meta.kind {
-            FileKind::File => {
-                let mut file = std::fs::File::from(dir::open_file(parent, name).unwrap());
-                write!(line, " {} bytes {}", meta.size, hash(&mut file)).unwrap();
-            }
-            FileKind::Symlink => write!(line, " -> {:?}", dir::read_link(parent, name).unwrap()).unwrap(),
-            FileKind::CharDevice | FileKind::BlockDevice => {
-                write!(line, " {}:{}", meta.rdev.0, meta.rdev.1).unwrap();
-            }
-            _ => {}
+    /// Marks the names of one file, if the tree shows more than one: a link count also counts what is hidden.
+    fn links(&mut self, line: &mut String, path: &Path, meta: &Meta) {
+        if meta.kind == FileKind::Dir || meta.nlink == 1 || meta.is_whiteout() {
+            return;
         }
-        if meta.kind != FileKind::Dir && meta.nlink > 1 && !meta.is_whiteout() {
-            let first = self.links.entry(meta.ino).or_insert_with(|| path.to_owned());
-            write!(line, " = {first:?}").unwrap();
+        match self.links.entry(meta.ino) {
+            Entry::Vacant(vacant) => drop(vacant.insert((self.lines.len(), path.to_owned(), false))),
+            Entry::Occupied(mut first) => {
+                let (index, path, marked) = first.get_mut();
+                if !std::mem::replace(marked, true) {
+                    write!(self.lines[*index], " = {path:?}").unwrap();
+                }
+                write!(line, " = {path:?}").unwrap();
+            }
         }
     }
 }
 
-fn push_xattrs(line: &mut String, mut keys: Vec<std::ffi::OsString>, get: impl Fn(&OsStr) -> Option<Vec<u8>>) {
+fn content(line: &mut String, parent: &OwnedFd, name: &OsStr, meta: &Meta) {
+    match meta.kind {
+        FileKind::File => {
+            let mut file = std::fs::File::from(dir::open_file(parent, name).unwrap());
+            write!(line, " {} bytes {}", meta.size, hash(&mut file)).unwrap();
+        }
+        FileKind::Symlink => write!(line, " -> {:?}", dir::read_link(parent, name).unwrap()).unwrap(),
+        FileKind::CharDevice | FileKind::BlockDevice => {
+            write!(line, " {}:{}", meta.rdev.0, meta.rdev.1).unwrap();
+        }
+        _ => {}
+    }
+}
+
+fn push_xattrs(
+    line: &mut String,
+    mut keys: Vec<std::ffi::OsString>,
+    get: impl Fn(&OsStr) -> Option<Vec<u8>>,
+) {
     keys.sort();
     for key in keys {
         let text = key.to_string_lossy();
-        let own = ["origin", "impure", "uuid", "nlink"].iter().any(|note| text.ends_with(&format!("overlay.{note}")));
+        let own = ["origin", "impure", "uuid", "nlink"]
+            .iter()
+            .any(|note| text.ends_with(&format!("overlay.{note}")));
         if !own && text != "security.selinux" {
             write!(line, " {text}={}", hex(&get(&key).unwrap_or_default())).unwrap();
         }

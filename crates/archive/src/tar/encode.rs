@@ -22,8 +22,9 @@ impl<'a> Fields<'a> {
 
     /// The PAX records, or `None` if a ustar header holds everything.
     pub fn records(&self) -> Result<Option<Vec<u8>>, &'static str> {
-        let mut records: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         let entry = self.entry;
+        check_numbers(entry)?;
+        let mut records: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         let mut put = |key: &str, value: &[u8]| records.insert(key.into(), value.to_vec());
         let mut ustar = true;
         if let Some(map) = &entry.sparse {
@@ -78,19 +79,6 @@ impl<'a> Fields<'a> {
                 ustar = false;
             }
         }
-        for (what, value, field) in [
-            ("the mode is too large", entry.mode, header::MODE),
-            ("the device number is too large", entry.devmajor, header::DEVMAJOR),
-            ("the device number is too large", entry.devminor, header::DEVMINOR),
-        ] {
-            if !fits_number(value.into(), field.len()) {
-                return Err(what);
-            }
-        }
-        let times = [Some(entry.mtime), entry.atime, entry.ctime];
-        if times.into_iter().flatten().any(|Timestamp { nanos, .. }| nanos >= 1_000_000_000) {
-            return Err("a time has more than 10^9 nanoseconds");
-        }
         if ustar {
             return Ok(None);
         }
@@ -142,6 +130,24 @@ impl<'a> Fields<'a> {
         }
         block
     }
+}
+
+/// Refuses what neither ustar nor PAX has room for.
+fn check_numbers(entry: &Entry) -> Result<(), &'static str> {
+    for (what, value, field) in [
+        ("the mode is too large", entry.mode, header::MODE),
+        ("the device number is too large", entry.devmajor, header::DEVMAJOR),
+        ("the device number is too large", entry.devminor, header::DEVMINOR),
+    ] {
+        if !fits_number(value.into(), field.len()) {
+            return Err(what);
+        }
+    }
+    let times = [Some(entry.mtime), entry.atime, entry.ctime];
+    if times.into_iter().flatten().any(|Timestamp { nanos, .. }| nanos >= 1_000_000_000) {
+        return Err("a time has more than 10^9 nanoseconds");
+    }
+    Ok(())
 }
 
 /// The header of an extension with a body of `size` bytes. The name only tells a user of old tools what the file is.

@@ -25,6 +25,7 @@ pub struct Packer<W> {
     segment: Vec<u8>,
     segment_limit: usize,
     file: File,
+    crc: Crc64,
     seen: SeenNames,
 }
 
@@ -34,7 +35,7 @@ enum File {
     /// Nothing passes, or what does was recorded in front.
     None,
     /// A file entry.
-    Plain { name: Vec<u8>, size: u64, crc: Crc64 },
+    Plain { name: Vec<u8>, size: u64 },
     /// Segments.
     Sparse,
 }
@@ -49,6 +50,7 @@ impl<W: Write> Packer<W> {
             segment: Vec::new(),
             segment_limit: SEGMENT_BYTES,
             file: File::None,
+            crc: Crc64::new(),
             seen: SeenNames::default(),
         }
     }
@@ -143,7 +145,7 @@ impl<W: Write> Sink for Packer<W> {
         }
         self.end_segment()?;
         if entry.size != 0 && entry.sparse.is_none() {
-            self.file = File::Plain { name: entry.path.clone(), size: entry.size, crc: Crc64::new() };
+            self.file = File::Plain { name: entry.path.clone(), size: entry.size };
             return Ok(());
         }
         self.file = File::Sparse;
@@ -152,9 +154,9 @@ impl<W: Write> Sink for Packer<W> {
     }
 
     fn data(&mut self, bytes: &[u8]) -> Result<()> {
-        match &mut self.file {
-            File::Plain { crc, .. } => {
-                crc.update(bytes);
+        match self.file {
+            File::Plain { .. } => {
+                self.crc.update(bytes);
                 Ok(())
             }
             File::Sparse | File::None => self.add_to_segment(bytes),
@@ -164,7 +166,10 @@ impl<W: Write> Sink for Packer<W> {
     fn end_entry(&mut self) -> Result<()> {
         self.segment_limit = SEGMENT_BYTES;
         match std::mem::replace(&mut self.file, File::None) {
-            File::Plain { name, size, crc } => self.file_line(&name, Some((size, crc.finish()))),
+            File::Plain { name, size } => {
+                let crc = std::mem::take(&mut self.crc).finish();
+                self.file_line(&name, Some((size, crc)))
+            }
             File::Sparse => self.end_segment(),
             File::None => Ok(()),
         }

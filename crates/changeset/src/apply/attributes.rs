@@ -77,13 +77,18 @@ impl Attributes {
     }
 
     /// A new regular file, after its content. `group` is what the kernel gave it instead of ours.
-    pub(super) fn file(&mut self, fd: &OwnedFd, wanted: &Wanted, group: Option<u32>) -> Result<(), EntryError> {
-        let chowned = self.chown(wanted, group, |uid, gid| meta::chown_fd(fd, uid, gid))?;
+    pub(super) fn file(
+        &mut self,
+        fd: &OwnedFd,
+        wanted: &Wanted,
+        group: Option<u32>,
+    ) -> Result<(), EntryError> {
+        self.chown(wanted, group, |uid, gid| meta::chown_fd(fd, uid, gid))?;
         self.xattrs(&wanted.xattrs, |key, value| xattr::set_fd(fd, key, value))?;
         // Setuid goes with a change of owner and, for ordinary users, with a write; a group that is not ours takes
         // setgid away at the creation.
         let special = wanted.mode & 0o6000 != 0;
-        if special || wanted.mode & self.umask != 0 || !wanted.xattrs.is_empty() || (chowned && special) {
+        if special || wanted.mode & self.umask != 0 || !wanted.xattrs.is_empty() {
             meta::chmod_fd(fd, wanted.mode)?;
         }
         Ok(meta::set_times_fd(fd, wanted.mtime, wanted.mtime)?)
@@ -213,7 +218,9 @@ impl Attributes {
             self.xattrs(&acl, |key, value| xattr::set_fd(fd, key, value)).map_err(|e| match e {
                 EntryError::Fault(fault) => Error::entry(path, fault),
                 EntryError::Other(error) => error,
-                EntryError::Limit(what, limit) => Error::Limit { path: as_path(path).to_owned(), what, limit },
+                EntryError::Limit(what, limit) => {
+                    Error::Limit { path: as_path(path).to_owned(), what, limit }
+                }
             })?;
         }
         if let Some(mode) = late.mode {
@@ -222,19 +229,19 @@ impl Attributes {
         Ok(meta::set_times_fd(fd, late.mtime, late.mtime)?)
     }
 
-    /// Gives the wanted owner to what was just made; returns whether that took a call.
+    /// Gives the wanted owner to what was just made.
     fn chown(
         &self,
         wanted: &Wanted,
         group: Option<u32>,
         call: impl FnOnce(u32, u32) -> sys::Result<()>,
-    ) -> sys::Result<bool> {
+    ) -> sys::Result<()> {
         if (wanted.uid, wanted.gid) == (self.uid, group.unwrap_or(self.gid)) {
-            return Ok(false);
+            return Ok(());
         }
         match call(wanted.uid, wanted.gid) {
-            Err(e) if self.squashes(&e) => Ok(false),
-            other => other.map(|()| true),
+            Err(e) if self.squashes(&e) => Ok(()),
+            other => other,
         }
     }
 

@@ -97,8 +97,9 @@ impl Applier {
 
     /// Whether this layer leaves nothing of lower layers at `path`, whatever it has there itself.
     fn hides(&self, path: &[u8]) -> bool {
-        name::ancestors(path)
-            .any(|above| self.opaque.contains(above) || self.made.get(above).is_some_and(|made| !made.is_dir()))
+        name::ancestors(path).any(|above| {
+            self.opaque.contains(above) || self.made.get(above).is_some_and(|made| !made.is_dir())
+        })
     }
 
     /// Refuses hard links to what turned out not to be a lower layer's file.
@@ -109,7 +110,9 @@ impl Applier {
                 Some(Made::Whiteout) => EntryFault::LinkToNothing(link.target.clone()),
                 Some(Made::LowerLink) => continue,
                 Some(_) => EntryFault::LinkToLater(link.target.clone()),
-                None if self.hides(target) || self.is_missing(link) => EntryFault::LinkToNothing(link.target.clone()),
+                None if self.hides(target) || self.is_missing(link) => {
+                    EntryFault::LinkToNothing(link.target.clone())
+                }
                 None => continue,
             };
             return Err(Error::Entry { path: link.path.clone(), fault });
@@ -125,19 +128,25 @@ impl Applier {
 
     /// What is left to do when the lower layers are there.
     pub(super) fn pending(&mut self, space: XattrSpace) -> super::Pending {
-        let mut implied: Vec<_> = self
-            .made
-            .iter()
-            .filter(|(path, made)| **made == Made::Implied && !self.hides(path))
-            .map(|(path, _)| as_path(path).to_owned())
-            .collect();
-        implied.sort_unstable();
-        super::Pending {
+        let mut pending = super::Pending {
             space,
             links: std::mem::take(&mut self.links),
-            implied,
             root_opaque: self.opaque.contains(&b""[..]),
+            ..super::Pending::default()
+        };
+        for (path, made) in &self.made {
+            let list = match made {
+                Made::Implied if !self.hides(path) => &mut pending.implied,
+                Made::Whiteout if self.hides(path) => &mut pending.idle_whiteouts,
+                Made::Whiteout => &mut pending.whiteouts,
+                _ => continue,
+            };
+            list.push(as_path(path).to_owned());
         }
+        for list in [&mut pending.implied, &mut pending.idle_whiteouts, &mut pending.whiteouts] {
+            list.sort_unstable();
+        }
+        pending
     }
 }
 

@@ -37,7 +37,9 @@ impl OpenFile {
         let Some(sparse) = &mut self.sparse else { return Ok(file::write_all(&self.fd, bytes)?) };
         while !bytes.is_empty() {
             // The parser has checked that the extents add up to the payload.
-            let Some((offset, length)) = sparse.map.extents.get(sparse.extent).copied() else { return Ok(()) };
+            let Some((offset, length)) = sparse.map.extents.get(sparse.extent).copied() else {
+                return Ok(());
+            };
             let room = usize::try_from(length - sparse.done).unwrap_or(usize::MAX);
             let (now, rest) = bytes.split_at(room.min(bytes.len()));
             file::write_at(&self.fd, now, offset + sparse.done)?;
@@ -57,7 +59,9 @@ impl OpenFile {
         }
         attributes.file(&self.fd, &self.wanted, self.group).map_err(|e| match e {
             EntryError::Fault(fault) => Error::entry(&self.path, fault),
-            EntryError::Limit(what, limit) => Error::Limit { path: as_path(&self.path).to_owned(), what, limit },
+            EntryError::Limit(what, limit) => {
+                Error::Limit { path: as_path(&self.path).to_owned(), what, limit }
+            }
             EntryError::Other(error) => error,
         })
     }

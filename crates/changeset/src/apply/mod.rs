@@ -200,7 +200,9 @@ impl Applier {
             Kind::Directory => self.make_dir(&dir, name, entry),
             Kind::Symlink => self.make_symlink(&dir, name, entry),
             Kind::HardLink => self.make_link(&dir, name, entry),
-            Kind::CharDevice if (entry.devmajor, entry.devminor) == (0, 0) => Err(EntryFault::WhiteoutDevice.into()),
+            Kind::CharDevice if (entry.devmajor, entry.devminor) == (0, 0) => {
+                Err(EntryFault::WhiteoutDevice.into())
+            }
             Kind::CharDevice => self.make_device(&dir, name, entry, sys::FileKind::CharDevice),
             Kind::BlockDevice => self.make_device(&dir, name, entry, sys::FileKind::BlockDevice),
             Kind::Fifo => self.make_node(&dir, name, entry, sys::FileKind::Fifo),

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use sys::{AsFd, FileKind, Meta, OwnedFd, Root, dir, file, meta, xattr};
 
 use super::deletions::whiteout_at;
+use crate::XattrSpace;
 use crate::error::{EntryFault, Error, Result};
 use crate::lowers::{Found, Lowers};
-use crate::XattrSpace;
 
 /// A hard link to a file that only a lower layer has. Both paths are from the layer's root, without links.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,29 +28,49 @@ pub struct Pending {
     pub links: Vec<LowerLink>,
     /// Directories without an entry of their own, which are to be like the lower layers'. `""` is the root.
     pub implied: Vec<PathBuf>,
+    /// Whiteouts, which are dropped where no lower layer has what they delete: in a directory that only one layer has,
+    /// OverlayFS lists them as names that cannot be looked up.
+    pub whiteouts: Vec<PathBuf>,
+    /// Whiteouts in directories that hide everything anyway.
+    pub idle_whiteouts: Vec<PathBuf>,
     /// Whether the root hides all of the lower layers. OverlayFS does not look at the mark of a root.
     pub root_opaque: bool,
 }
 
 impl Default for Pending {
     fn default() -> Self {
-        Self { space: XattrSpace::Trusted, links: Vec::new(), implied: Vec::new(), root_opaque: false }
+        Self {
+            space: XattrSpace::Trusted,
+            links: Vec::new(),
+            implied: Vec::new(),
+            whiteouts: Vec::new(),
+            idle_whiteouts: Vec::new(),
+            root_opaque: false,
+        }
     }
 }
 
 impl Pending {
     /// Whether nothing is left to do.
     pub fn is_empty(&self) -> bool {
-        self.links.is_empty() && self.implied.is_empty() && !self.root_opaque
+        *self == Self { space: self.space, ..Self::default() }
     }
 
     /// Completes the layer in `target`, whose lower layers are `lowers`, complete themselves: copies up what hard links
-    /// lead to, as the kernel does; gives directories the attributes that they have below; deletes one by one what
-    /// an opaque root hides. Returns by how many bytes the layer grew. Doing it again does no harm. Nothing is durable.
+    /// lead to, as the kernel does; gives directories the attributes that they have below; drops deletions of nothing;
+    /// deletes one by one what an opaque root hides. Returns by how many bytes the layer grew. Doing it again does no harm. Nothing is durable.
     pub fn settle(&self, target: &Root, lowers: &Lowers) -> Result<u64> {
         let mut grown = 0;
         for link in &self.links {
             grown += settle_link(target, lowers, link)?;
+        }
+        for path in &self.idle_whiteouts {
+            drop_whiteout(target, path)?;
+        }
+        for path in &self.whiteouts {
+            if lowers.lookup(path)?.is_none() {
+                drop_whiteout(target, path)?;
+            }
         }
         for path in &self.implied {
             if let Some(found) = lowers.lookup(path)?
@@ -82,7 +102,11 @@ fn settle_link(target: &Root, lowers: &Lowers, link: &LowerLink) -> Result<u64> 
             if found.meta.kind == FileKind::Dir {
                 return Err(fault(EntryFault::LinkToDirectory));
             }
-            grown = if matches!(found.meta.kind, FileKind::File | FileKind::Symlink) { found.meta.size } else { 0 };
+            grown = if matches!(found.meta.kind, FileKind::File | FileKind::Symlink) {
+                found.meta.size
+            } else {
+                0
+            };
             copy_up(target, lowers, &link.target, &found)?
         }
     };
@@ -92,6 +116,14 @@ fn settle_link(target: &Root, lowers: &Lowers, link: &LowerLink) -> Result<u64> 
         other => other,
     })?;
     Ok(grown)
+}
+
+fn drop_whiteout(target: &Root, path: &Path) -> Result<()> {
+    let (parent, name) = target.parent_nofollow(path)?;
+    if meta::find(&parent, &name)?.is_some_and(|found| found.is_whiteout()) {
+        keeping_times(&parent, || dir::unlink(&parent, &name))?;
+    }
+    Ok(())
 }
 
 /// What a layer itself has at `path`.

@@ -15,8 +15,8 @@ fn xattr(key: &str, value: &[u8]) -> (Vec<u8>, Vec<u8>) {
 const CAPABILITY: &[u8] = &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// user::rwx group::r-x user:5:rwx mask::rwx other::---
 const ACL: &[u8] = &[
-    2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 7, 0, 5, 0, 0, 0, 4, 0, 5, 0, 255, 255, 255, 255, 16, 0, 7, 0, 255,
-    255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
+    2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 2, 0, 7, 0, 5, 0, 0, 0, 4, 0, 5, 0, 255, 255, 255, 255, 16,
+    0, 7, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
 ];
 
 #[test]
@@ -90,7 +90,12 @@ fn a_default_acl_is_not_handed_on_while_unpacking() {
 
 #[test]
 fn attributes_of_overlayfs_are_never_set() {
-    let keys = ["trusted.overlay.opaque", "trusted.overlay.redirect", "user.overlay.metacopy", "trusted.overlay.origin"];
+    let keys = [
+        "trusted.overlay.opaque",
+        "trusted.overlay.redirect",
+        "user.overlay.metacopy",
+        "trusted.overlay.origin",
+    ];
     let xattrs: Vec<_> = keys.iter().map(|key| xattr(key, b"y")).collect();
     for whiteouts in BOTH {
         let tmp = tempfile::tempdir().unwrap();
@@ -146,8 +151,18 @@ fn an_entry_replaces_what_is_below_it() {
     let dump = same_tree(&[base, layer]);
     assert_eq!(
         names(&dump),
-        ["dir", "dir/kept", "dir-to-file", "elsewhere", "file", "file-to-dir", "file-to-dir/in", "link-to-dir",
-         "link-to-dir/in", "link-to-file"]
+        [
+            "dir",
+            "dir/kept",
+            "dir-to-file",
+            "elsewhere",
+            "file",
+            "file-to-dir",
+            "file-to-dir/in",
+            "link-to-dir",
+            "link-to-dir/in",
+            "link-to-file"
+        ]
     );
     assert_eq!(dump[1], "\"dir\" Dir 0711 6:0 1000000000.123456789 user.new=32");
 }
@@ -184,7 +199,8 @@ fn a_parent_that_a_lower_layer_has_as_a_link_becomes_a_directory() {
     if !require_root("overlay mounts") {
         return;
     }
-    let base = Builder::new().dir("usr/").dir("usr/lib/").file("usr/lib/old", "").symlink("lib", "usr/lib").build();
+    let base =
+        Builder::new().dir("usr/").dir("usr/lib/").file("usr/lib/old", "").symlink("lib", "usr/lib").build();
     let dump = same_tree(&[base, Builder::new().file("lib/new", "").build()]);
     assert_eq!(names(&dump), ["lib", "lib/new", "usr", "usr/lib", "usr/lib/old"]);
 }
@@ -261,7 +277,10 @@ fn sizes_are_dockers() {
 fn limits_are_the_callers() {
     let layer = Builder::new().file("f", "12345").file("g", "67890").build();
     let tmp = tempfile::tempdir().unwrap();
-    let with = |entries, bytes| ApplyOptions { limits: ApplyLimits { entries, bytes }, ..ApplyOptions::new(OVERLAY) };
+    let with = |entries, bytes| ApplyOptions {
+        limits: ApplyLimits { entries, bytes },
+        ..ApplyOptions::new(OVERLAY)
+    };
     for options in [with(1, 100), with(2, 9)] {
         let target = tempfile::tempdir_in(tmp.path()).unwrap();
         let error = apply_with(target.path(), &layer, options).unwrap_err();

@@ -51,7 +51,8 @@ fn base() -> Vec<Vec<u8>> {
 
 fn sh(script: &'static str) -> impl Fn(&Path) {
     move |dir| {
-        let output = std::process::Command::new("sh").args(["-ec", script]).current_dir(dir).output().unwrap();
+        let output =
+            std::process::Command::new("sh").args(["-ec", script]).current_dir(dir).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
@@ -61,11 +62,11 @@ fn additions_changes_and_deletions() {
     if !require_root("overlay mounts") {
         return;
     }
-    let changes = of_container(&base(), sh("echo more >>d/a; rm d/c; rm -r other; echo n >new; mkdir -p n/m; touch n/m/f"));
-    assert_eq!(
-        changes,
-        ["C /d", "C /d/a", "D /d/c", "A /n", "A /n/m", "A /n/m/f", "A /new", "D /other"]
+    let changes = of_container(
+        &base(),
+        sh("echo more >>d/a; rm d/c; rm -r other; echo n >new; mkdir -p n/m; touch n/m/f"),
     );
+    assert_eq!(changes, ["C /d", "C /d/a", "D /d/c", "A /n", "A /n/m", "A /n/m/f", "A /new", "D /other"]);
 }
 
 #[test]
@@ -109,7 +110,10 @@ fn kinds_that_replace_each_other() {
     }
     assert_eq!(of_container(&base(), sh("rm -r d; echo f >d")), ["C /d"]);
     assert_eq!(of_container(&base(), sh("rm file; mkdir file; touch file/in")), ["C /file", "A /file/in"]);
-    assert_eq!(of_container(&base(), sh("rm link; ln -s d link; rm file; mkfifo file")), ["C /file", "C /link"]);
+    assert_eq!(
+        of_container(&base(), sh("rm link; ln -s d link; rm file; mkfifo file")),
+        ["C /file", "C /link"]
+    );
 }
 
 #[test]
@@ -117,7 +121,9 @@ fn a_capability_counts_and_another_attribute_does_not() {
     if !require_root("overlay mounts") {
         return;
     }
-    let set = |key: &'static str, value: &'static [u8]| move |dir: &Path| tree::set_xattr(&dir.join("file"), key, value);
+    let set = |key: &'static str, value: &'static [u8]| {
+        move |dir: &Path| tree::set_xattr(&dir.join("file"), key, value)
+    };
     let capability = &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     assert_eq!(of_container(&base(), set("security.capability", capability)), ["C /file"]);
     assert!(of_container(&base(), set("user.a", b"b")).is_empty());
@@ -132,7 +138,9 @@ fn times_of_whole_seconds_match_any_fraction() {
         let time = sys::Time { secs: 1000, nanos };
         sys::meta::set_times(sys::dir::open_path(&dir).unwrap(), "f".as_ref(), time, time).unwrap();
     }
-    let of = |name: &str| shown(&tree_changes(&root(&tmp.path().join(name)), root(&tmp.path().join("old"))).unwrap());
+    let of = |name: &str| {
+        shown(&tree_changes(&root(&tmp.path().join(name)), root(&tmp.path().join("old"))).unwrap())
+    };
     assert!(of("same").is_empty());
     assert_eq!(of("other"), ["C /f"]);
 }
@@ -153,7 +161,7 @@ fn links_in_the_upper_or_below_are_not_followed() {
     let (upper, lower) = (tree::dir(tmp.path(), "upper"), tree::dir(tmp.path(), "lower"));
     tree::symlink(&lower, "d", "../outside");
     tree::file(&upper, "d/f", "");
-    let changes = upper_changes(&root(&upper), &lowers(&[lower.clone()]), XattrSpace::Trusted).unwrap();
+    let changes = upper_changes(&root(&upper), &lowers(std::slice::from_ref(&lower)), XattrSpace::Trusted).unwrap();
     assert_eq!(shown(&changes), ["C /d", "A /d/f"]);
     assert_eq!(lowers(&[lower]).lookup(Path::new("d/f")).unwrap(), None);
 }

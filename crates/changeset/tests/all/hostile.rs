@@ -73,7 +73,10 @@ fn links_out_are_not_written_through() {
     is_refused(|_| Builder::new().symlink("s", "../victim").file("s/.wh..wh..opq", ""), leads_nowhere);
     is_refused(|_| Builder::new().symlink("s", "../victim").symlink("s/l", "x"), leads_nowhere);
     // Above the root there is only the root.
-    is_contained(|_| Builder::new().symlink("a", "b").symlink("b", "..").file("a/victim/new", "x"), "victim/new");
+    is_contained(
+        |_| Builder::new().symlink("a", "b").symlink("b", "..").file("a/victim/new", "x"),
+        "victim/new",
+    );
 }
 
 #[test]
@@ -84,7 +87,10 @@ fn links_to_the_process_file_system_lead_nowhere() {
 
 #[test]
 fn links_in_a_circle_end() {
-    is_refused(|_| Builder::new().symlink("a", "b").symlink("b", "a").file("a/x", ""), "leads to no directory");
+    is_refused(
+        |_| Builder::new().symlink("a", "b").symlink("b", "a").file("a/x", ""),
+        "leads to no directory",
+    );
     is_refused(|_| Builder::new().symlink("a", "a").file("a/x", ""), "leads to no directory");
 }
 
@@ -124,7 +130,8 @@ fn hard_links_do_not_lead_out() {
     is_refused(link, "leads to no directory of this layer");
     let link = |victim: &str| Builder::new().symlink("s", format!("{victim}/secret")).hardlink("h", "s");
     is_contained(link, "h");
-    for outcome in attack(|victim| Builder::new().symlink("s", format!("{victim}/secret")).hardlink("h", "s")) {
+    for outcome in attack(|victim| Builder::new().symlink("s", format!("{victim}/secret")).hardlink("h", "s"))
+    {
         assert!(outcome.target.join("h").symlink_metadata().unwrap().is_symlink(), "the link was followed");
     }
 }
@@ -146,7 +153,10 @@ fn hard_links_to_what_is_no_earlier_file_are_refused() {
         (Builder::new().hardlink("h", "h"), "comes later in the archive"),
         (Builder::new().hardlink("h", "nothing"), "neither in this layer nor in a lower one"),
         (Builder::new().hardlink("h", "no/thing"), "neither in this layer nor in a lower one"),
-        (Builder::new().file(".wh.gone", "").hardlink("h", "gone"), "neither in this layer nor in a lower one"),
+        (
+            Builder::new().file(".wh.gone", "").hardlink("h", "gone"),
+            "neither in this layer nor in a lower one",
+        ),
     ] {
         let error = refused(&[layer.build()]);
         assert!(error.starts_with("layer entry h: ") && error.contains(message), "{error}");

@@ -1,5 +1,7 @@
 //! What a layer does to a directory, and a directory to a layer.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
 mod apply;
 mod changes;
 mod diff;

@@ -83,7 +83,9 @@ fn what_was_accepted_comes_back() {
             .file("d/.wh.gone", "")
             .file("d/.wh..wh..opq", "")
             .file(".wh..wh.aufs", "")
-            .file_with("x", "attributes", |e| e.xattrs = vec![(b"trusted.overlay.opaque".to_vec(), b"y".to_vec())])
+            .file_with("x", "attributes", |e| {
+                e.xattrs = vec![(b"trusted.overlay.opaque".to_vec(), b"y".to_vec())]
+            })
             .file(b"\xff\xfe", "raw name")
             .file("n".repeat(250), "long name")
             .build(),
@@ -149,7 +151,7 @@ fn changed_files_are_named() {
         ("to-link", Fault::Kind),
         ("d/to-dir", Fault::Kind),
         ("link", Fault::Target),
-        ("dir", Fault::Kind),
+        ("dir/", Fault::Kind),
         ("sparse", Fault::Content),
         ("hole", Fault::Content),
     ];

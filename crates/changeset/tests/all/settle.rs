@@ -62,8 +62,10 @@ fn hard_links_to_what_lower_layers_do_not_show_are_refused() {
         vec![base.clone(), Builder::new().file(".wh..wh..opq", "").hardlink("h", "keep").build()],
         vec![base.clone(), Builder::new().file(".wh.d", "").build(), link().build()],
         vec![base.clone(), Builder::new().file("d", "").build(), link().build()],
-        vec![Builder::new().dir("usr/").file("usr/f", "").symlink("l", "usr").build(),
-             Builder::new().hardlink("h", "l/f").build()],
+        vec![
+            Builder::new().dir("usr/").file("usr/f", "").symlink("l", "usr").build(),
+            Builder::new().hardlink("h", "l/f").build(),
+        ],
     ] {
         let error = refused(&layers);
         assert!(error.contains(nothing), "{error}");
@@ -101,4 +103,20 @@ fn devices_can_be_left_out() {
     let applied = crate::support::apply_with(&target, &layer, options).unwrap();
     assert_eq!(applied.skipped_devices, 1);
     assert_eq!(names(&tree::dump(&target)), ["pipe"]);
+}
+
+#[test]
+fn deletions_of_nothing_are_dropped() {
+    // In a directory of one layer only, the kernel lists them, and says ENOENT when they are looked at.
+    if !require_root("overlay mounts") {
+        return;
+    }
+    let base = Builder::new().dir("d/").file("d/x", "").build();
+    let layer = Builder::new()
+        .file("only-here/.wh.x", "")
+        .file("d/.wh.x", "")
+        .file("d/.wh.y", "")
+        .file("d/.wh..wh..opq", "")
+        .build();
+    assert_eq!(names(&same_tree(&[base, layer])), ["d", "only-here"]);
 }

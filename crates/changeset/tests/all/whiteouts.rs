@@ -58,7 +58,9 @@ fn what_the_layer_has_itself_stays_in_any_order() {
     }
     let stays = |layer: Builder| {
         let dump = same_tree(&[base(), layer.build()]);
-        assert!(dump.iter().any(|line| line.starts_with("\"d/x\" File 0644 0:0 1000000000.123456789 3 bytes")));
+        assert!(
+            dump.iter().any(|line| line.starts_with("\"d/x\" File 0644 0:0 1000000000.123456789 3 bytes"))
+        );
     };
     stays(Builder::new().file("d/x", "new").file("d/.wh.x", ""));
     stays(Builder::new().file("d/.wh.x", "").file("d/x", "new"));
@@ -169,9 +171,13 @@ fn an_overlay_keeps_deletions_as_the_kernel_reads_them() {
     }
     let tmp = tempfile::tempdir().unwrap();
     let target = empty(tmp.path(), "layer");
-    let layer = Builder::new().file_with("d/.wh.x", "", |e| (e.uid, e.gid) = (7, 8)).file("o/.wh..wh..opq", "");
+    let layer =
+        Builder::new().file_with("d/.wh.x", "", |e| (e.uid, e.gid) = (7, 8)).file("o/.wh..wh..opq", "");
     apply(&target, &layer.build(), OVERLAY).unwrap();
     let dump = tree::dump(&target);
     assert!(dump.contains(&"\"d/x\" CharDevice 0000 7:8 1000000000.123456789 0:0".to_owned()), "{dump:#?}");
-    assert!(dump.iter().any(|l| l.starts_with("\"o\" Dir") && l.ends_with(" trusted.overlay.opaque=79")), "{dump:#?}");
+    assert!(
+        dump.iter().any(|l| l.starts_with("\"o\" Dir") && l.ends_with(" trusted.overlay.opaque=79")),
+        "{dump:#?}"
+    );
 }

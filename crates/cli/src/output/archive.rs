@@ -27,29 +27,43 @@ pub fn to(
             Err(Failure::plain("cowardly refusing to save to a terminal. Use the -o flag or redirect"))
         }
         None => Stream::run(write),
-        Some(path) => to_file(path, write)
-            .map_err(|failure| Failure { message: format!("failed to {doing}: {}", failure.message), ..failure }),
+        Some(path) => {
+            let kind =
+                check(path).map_err(|failure| Failure::plain(format_args!("failed to {doing}: {failure}")))?;
+            match kind {
+                Place::Stream => {
+                    let file = OpenOptions::new().write(true).open(path);
+                    fill(file.map_err(|err| Failure::io("open", path, &err))?, path, write).map(drop)
+                }
+                Place::File => {
+                    let unfinished = Unfinished::beside(path);
+                    let file = fill(unfinished.create()?, path, write)?;
+                    file.sync_all().map_err(|err| Failure::io("sync", path, &err))?;
+                    unfinished.publish(path)
+                }
+            }
+        }
     }
 }
 
-fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
+/// What an archive can be written to.
+enum Place {
+    /// A file, there or not.
+    File,
+    /// A device or a pipe.
+    Stream,
+}
+
+fn check(path: &Path) -> Result<Place, Failure> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::metadata(directory).map_err(|err| {
-        let failure = Failure::io("stat", directory, &err);
-        Failure { message: format!("invalid output path: {}", failure.message), ..failure }
+        Failure::plain(format_args!("invalid output path: {}", Failure::io("stat", directory, &err)))
     })?;
     match fs::metadata(path) {
-        Ok(meta) if meta.is_dir() => return Err(Failure::plain("cannot write to a directory")),
-        Ok(meta) if meta.file_type().is_char_device() || meta.file_type().is_fifo() => {
-            let file = OpenOptions::new().write(true).open(path);
-            return fill(file.map_err(|err| Failure::io("open", path, &err))?, path, write).map(drop);
-        }
-        _ => {}
+        Ok(meta) if meta.is_dir() => Err(Failure::plain("cannot write to a directory")),
+        Ok(meta) if meta.file_type().is_char_device() || meta.file_type().is_fifo() => Ok(Place::Stream),
+        _ => Ok(Place::File),
     }
-    let unfinished = Unfinished::create(path)?;
-    let file = fill(unfinished.open()?, path, write)?;
-    file.sync_all().map_err(|err| Failure::io("sync", path, &err))?;
-    unfinished.publish(path)
 }
 
 fn fill(
@@ -66,14 +80,14 @@ fn fill(
 struct Unfinished(PathBuf);
 
 impl Unfinished {
-    fn create(path: &Path) -> Result<Self, Failure> {
+    fn beside(path: &Path) -> Self {
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
         name.push(format!(".{:08x}", u32::from_ne_bytes(sys::process::random())));
-        Ok(Self(path.with_file_name(name)))
+        Self(path.with_file_name(name))
     }
 
-    fn open(&self) -> Result<File, Failure> {
+    fn create(&self) -> Result<File, Failure> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.0);
         file.map_err(|err| Failure::io("open", &self.0, &err))
     }
@@ -123,7 +137,7 @@ mod tests {
             out.write_all(b"new").unwrap();
             Err(Failure::refused("No such image: x"))
         });
-        assert_eq!(failed.unwrap_err().message, "failed to save image: Error: No such image: x");
+        assert_eq!(failed.unwrap_err().message, "Error: No such image: x");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(dir.path()), ["x.tar"]);
     }

@@ -14,8 +14,5 @@ pub fn confirm(question: &str) -> Result<bool, Failure> {
     stdout::print(&format!("{question} [y/N] "))?;
     let mut answer = String::new();
     let _ = io::stdin().lock().read_line(&mut answer);
-    if !answer.ends_with('\n') {
-        stdout::print("\n")?;
-    }
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

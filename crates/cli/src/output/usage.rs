@@ -9,6 +9,9 @@
 //! | unknown command | `docker: unknown command: docker nope` | 1 |
 //!
 //! Below follow the command's usage and where to find more; the name is ours instead of `docker`.
+//!
+//! The usage is made of the command's positional arguments. One that cannot be described so (`cp` has two forms) says
+//! the forms in its `before_help`, one on a line.
 
 use super::failure::{Failure, USAGE};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -45,17 +48,18 @@ pub fn explain(err: &clap::Error, root: &Command, args: &[String]) -> Option<Fai
 }
 
 /// The part of a command line before the error.
-struct Typed<'a> {
+pub struct Typed<'a> {
     /// The names up to the command: `layercake image rm`.
-    path: String,
-    command: &'a Command,
+    pub path: String,
+    /// The command.
+    pub command: &'a Command,
     /// What follows the command's name.
-    args: &'a [String],
+    pub args: &'a [String],
 }
 
 impl<'a> Typed<'a> {
     /// Goes down from `root` along the names in `args`, past options and their values.
-    fn find(root: &'a Command, args: &'a [String]) -> Self {
+    pub fn find(root: &'a Command, args: &'a [String]) -> Self {
         let mut typed =
             Self { path: root.get_name().to_owned(), command: root, args: args.get(1..).unwrap_or(&[]) };
         let mut at = 0;
@@ -184,37 +188,54 @@ impl<'a> Typed<'a> {
         Failure::plain(format!("{message}\n\nUsage:  {usage}\n\n{see} '{path} --help' for more information"))
     }
 
-    /// `layercake rmi [OPTIONS] IMAGE [IMAGE...]`.
+    /// `layercake rmi [OPTIONS] IMAGE [IMAGE...]`, after a mistake.
     fn usage(&self) -> String {
-        let mut usage = self.path.clone();
-        let is_root = !usage.contains(' ');
-        let is_group = self.command.has_subcommands();
+        let is_root = !self.path.contains(' ');
+        let group = if is_root { " COMMAND [ARG...]" } else { "" };
+        if self.command.has_subcommands() { self.with_options(is_root) + group } else { self.command_usage() }
+    }
+
+    /// The same in a help, where Docker says less about the root and more about a group.
+    pub fn help_usage(&self) -> String {
+        let is_root = !self.path.contains(' ');
+        if self.command.has_subcommands() {
+            self.with_options(is_root) + " COMMAND"
+        } else {
+            self.command_usage()
+        }
+    }
+
+    fn command_usage(&self) -> String {
         let standard = |arg: &Arg| {
             arg.is_positional() || arg.is_global_set() || matches!(arg.get_id().as_str(), "help" | "version")
         };
-        if is_root || !is_group && self.command.get_arguments().any(|arg| !standard(arg)) {
-            usage.push_str(" [OPTIONS]");
+        let usage = self.with_options(self.command.get_arguments().any(|arg| !standard(arg)));
+        if let Some(forms) = self.command.get_before_help() {
+            let forms = forms.to_string();
+            return forms.lines().map(|form| format!("{usage} {form}")).collect::<Vec<_>>().join("\n\t");
         }
-        if is_root && is_group {
-            usage.push_str(" COMMAND [ARG...]");
-        }
-        for arg in self.command.get_positionals() {
-            let names = arg.get_value_names().unwrap_or_default();
-            let name =
-                names.first().map_or_else(|| arg.get_id().as_str().to_uppercase(), ToString::to_string);
-            usage.push_str(&match (arg.is_required_set(), many(arg)) {
-                (true, true) => format!(" {name} [{name}...]"),
-                (true, false) => format!(" {name}"),
-                (false, true) => format!(" [{name}...]"),
-                (false, false) => format!(" [{name}]"),
-            });
-        }
-        usage
+        usage + &self.command.get_positionals().map(argument).collect::<String>()
+    }
+
+    fn with_options(&self, options: bool) -> String {
+        self.path.clone() + if options { " [OPTIONS]" } else { "" }
+    }
+}
+
+/// A positional argument in a usage: ` IMAGE [IMAGE...]`.
+fn argument(arg: &Arg) -> String {
+    let names = arg.get_value_names().unwrap_or_default();
+    let name = names.first().map_or_else(|| arg.get_id().as_str().to_uppercase(), ToString::to_string);
+    match (arg.is_required_set(), many(arg)) {
+        (true, true) => format!(" {name} [{name}...]"),
+        (true, false) => format!(" {name}"),
+        (false, true) => format!(" [{name}...]"),
+        (false, false) => format!(" [{name}]"),
     }
 }
 
 /// Whether an option has a value; a switch has one only behind `=`.
-fn takes_value(arg: &Arg) -> bool {
+pub fn takes_value(arg: &Arg) -> bool {
     arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 

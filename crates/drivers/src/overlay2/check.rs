@@ -67,16 +67,11 @@ impl Overlay2 {
     pub(super) fn check_links(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for entry in dir::list_sorted(&self.links)? {
-            let target = match dir::read_link(&self.links, &entry.name) {
-                Ok(target) => layer::parse_target(&target),
-                Err(e) if e.errno == Errno::INVAL || e.is_not_found() => None,
-                Err(e) => return Err(e.into()),
-            };
-            let there =
-                target.map(|id| meta::find(&self.home, OsStr::new(id.as_str()))).transpose()?.flatten();
-            if there.is_none() {
-                let name = entry.name.to_string_lossy().into_owned();
-                findings.push(Finding { driver: NAME, layer: None, damage: Damage::DanglingShortName(name) });
+            // What is no short name is not ours to judge.
+            let Some(link) = link_name(&entry.name) else { continue };
+            let layer = self.resolve(&link)?.map(|id| meta::find(&self.home, OsStr::new(id.as_str()))).transpose()?;
+            if layer.flatten().is_none() {
+                findings.push(Finding { driver: NAME, layer: None, damage: Damage::DanglingShortName(link) });
             }
         }
         Ok(findings)
@@ -107,10 +102,10 @@ impl Overlay2 {
 
     fn repair_home(&self, finding: &Finding) -> Result<()> {
         match &finding.damage {
-            Damage::DanglingShortName(name) => {
-                // Looked at once more: a layer of that name may have come meanwhile.
-                if self.check_links()?.contains(finding) && LinkId::parse(name).is_ok() {
-                    dir::unlink(&self.links, OsStr::new(name))?;
+            Damage::DanglingShortName(link) => {
+                // Looked at once more: it may have been mended, or a layer may have come.
+                if self.check_links()?.contains(finding) {
+                    dir::unlink(&self.links, OsStr::new(&link.to_string()))?;
                 }
                 Ok(())
             }
@@ -125,7 +120,7 @@ impl Overlay2 {
         }
         let mut known = None;
         for entry in dir::list_sorted(&self.links)? {
-            if let Some(link) = entry.name.to_str().and_then(|name| LinkId::parse(name).ok())
+            if let Some(link) = link_name(&entry.name)
                 && self.resolve(&link)?.as_ref() == Some(&layer.id)
             {
                 known = Some(link);
@@ -163,6 +158,10 @@ fn chain(parent: &Layer) -> Result<Option<Vec<LinkId>>> {
         (Ok(link), Ok(lower)) => Some(std::iter::once(link).chain(lower.unwrap_or_default()).collect()),
         _ => None,
     })
+}
+
+fn link_name(name: &OsStr) -> Option<LinkId> {
+    LinkId::parse(name.to_str()?).ok()
 }
 
 fn is_dir(layer: &Layer, name: &str) -> Result<bool> {

@@ -133,7 +133,8 @@ pub fn deletion_holds_through_an_empty_layer(bench: &Bench) {
     assert_eq!(bench.look(&top, |root| fs::read_dir(root).unwrap().count()), 1);
 }
 
-/// A lower layer's file is moved in one layer and linked in the next.
+/// A lower layer's file is moved in one layer and linked in the next. That two names are one file is not asked for:
+/// where trees are compared, a new name of an unchanged file is a new file.
 pub fn move_and_link_a_lower_file(bench: &Bench) {
     let lower = bench.layer(None, Builder::new().file("f1", "one").dir("d").file("d/f2", "two"));
     let moved = bench.layer_by_edit(Some(&lower), |root| {
@@ -148,8 +149,6 @@ pub fn move_and_link_a_lower_file(bench: &Bench) {
         assert!(!root.join("f1").exists() && !root.join("d/f2").exists());
         assert_eq!(fs::read(root.join("d/moved")).unwrap(), b"one");
         assert_eq!(fs::read(root.join("d/again")).unwrap(), b"two");
-        let ino = |path: &str| fs::metadata(root.join(path)).unwrap().ino();
-        assert_eq!(ino("linked"), ino("d/again"));
     });
 }
 

@@ -5,10 +5,29 @@ use std::collections::HashSet;
 use model::{CacheId, ChainId, ContainerId, ImageId, Reference};
 use store::{Repositories, User};
 
-use super::{RemoveImage, Removed, Uses};
-use crate::images::{chains, in_dockers_order};
+use super::{RemoveImage, Removed};
+use crate::images::in_dockers_order;
 use crate::prune::BuildKit;
 use crate::{Engine, Error, Result};
+
+/// Answers who uses what.
+pub(crate) trait Uses {
+    /// Images that have this one as their parent, and containers that were created from it.
+    fn of_image(&self, id: &ImageId) -> Result<Vec<User>>;
+    /// The layers, images and containers that stand directly on this layer.
+    fn of_layer(&self, chain: &ChainId) -> Result<Vec<User>>;
+}
+
+/// For a few questions while the commit lock is held: the index is up to date then.
+impl Uses for store::Backrefs<'_> {
+    fn of_image(&self, id: &ImageId) -> Result<Vec<User>> {
+        Ok(store::Backrefs::of_image(self, id)?)
+    }
+
+    fn of_layer(&self, chain: &ChainId) -> Result<Vec<User>> {
+        Ok(store::Backrefs::of_layer(self, chain)?)
+    }
+}
 
 /// What a removal does, worked out before anything is done.
 pub(crate) struct Plan<'a> {
@@ -99,7 +118,7 @@ impl<'a> Plan<'a> {
                 "conflict: unable to remove repository reference {given:?} (must force) - container {} is using its \
                  referenced image {}",
                 container.short(),
-                short(id)
+                id.short()
             )));
         }
         self.untag(name);
@@ -149,7 +168,7 @@ impl<'a> Plan<'a> {
             self.images.push(id);
             self.gone.insert(User::Image(id));
             if let Some(config) = self.engine.find_sound_image(&id)? {
-                let chains: Vec<_> = chains(config.diff_ids()).collect();
+                let chains: Vec<_> = ChainId::each(config.diff_ids()).collect();
                 self.release(chains.into_iter().rev())?;
             }
             let here = |parent: &ImageId| self.engine.store.images().exists(parent).unwrap_or(false);
@@ -161,20 +180,44 @@ impl<'a> Plan<'a> {
     /// Removes these layers, given from the top, until one is needed.
     fn release(&mut self, layers: impl Iterator<Item = ChainId>) -> Result<()> {
         for chain in layers {
-            if self.gone.contains(&User::Layer(chain)) || self.is_used(&chain)? {
+            if !self.remove_if_unused(&chain)? {
                 break;
             }
-            let (cache_id, size) = match self.engine.store.layers().find(&chain) {
-                Ok(Some(record)) => (Some(record.cache_id), record.size),
-                Ok(None) => break,
-                Err(store::Error::BrokenLayer { .. }) => (None, 0),
-                Err(e) => return Err(e.into()),
-            };
             self.report.push(Removed::Deleted(chain.to_string()));
-            self.gone.insert(User::Layer(chain));
-            self.layers.push(PlannedLayer { chain, cache_id, size });
         }
         Ok(())
+    }
+
+    /// As [`release`](Self::release), where no image says what is below the layer. Nothing is reported.
+    pub fn release_from(&mut self, top: &ChainId) -> Result<()> {
+        let mut next = Some(*top);
+        while let Some(chain) = next.take() {
+            let below = match self.engine.store.layers().find(&chain) {
+                Ok(record) => record.and_then(|record| record.parent),
+                Err(store::Error::BrokenLayer { .. }) => None,
+                Err(e) => return Err(e.into()),
+            };
+            if self.remove_if_unused(&chain)? {
+                next = below;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans the end of a layer that nobody uses; says whether it is one.
+    pub fn remove_if_unused(&mut self, chain: &ChainId) -> Result<bool> {
+        if self.gone.contains(&User::Layer(*chain)) || self.is_used(chain)? {
+            return Ok(false);
+        }
+        let (cache_id, size) = match self.engine.store.layers().find(chain) {
+            Ok(Some(record)) => (Some(record.cache_id), record.size),
+            Ok(None) => return Ok(false),
+            Err(store::Error::BrokenLayer { .. }) => (None, 0),
+            Err(e) => return Err(e.into()),
+        };
+        self.gone.insert(User::Layer(*chain));
+        self.layers.push(PlannedLayer { chain: *chain, cache_id, size });
+        Ok(true)
     }
 
     fn is_used(&self, chain: &ChainId) -> Result<bool> {
@@ -203,7 +246,7 @@ impl<'a> Plan<'a> {
     /// The first thing that stands against removing the image, in the order in which Docker looks.
     fn conflict(&self, id: &ImageId, respect: Respect) -> Result<Option<Conflict>> {
         let conflict = |force: &str, used, why: &str| {
-            Some(Conflict { text: format!("conflict: unable to delete {} ({force}) - {why}", short(id)), used })
+            Some(Conflict { text: format!("conflict: unable to delete {} ({force}) - {why}", id.short()), used })
         };
         if !self.children_of(id)?.is_empty() {
             return Ok(conflict("cannot be forced", false, "image has dependent child images"));
@@ -238,8 +281,4 @@ fn is_single(names: &[Reference]) -> bool {
     let mut tags = names.iter().filter(|name| name.digest().is_none());
     let Some(first) = tags.next().or(names.first()) else { return false };
     tags.next().is_none() && names.iter().all(|name| name.familiar_name() == first.familiar_name())
-}
-
-fn short(id: &ImageId) -> String {
-    id.hex().chars().take(12).collect()
 }

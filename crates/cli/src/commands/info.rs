@@ -1,0 +1,145 @@
+//! `info`: facts about the store, the driver and the machine.
+
+use std::fmt::Write;
+
+use engine::info::Info;
+use model::size;
+use serde_json::{Value, json};
+
+use super::version::{VERSION, document_line};
+use crate::context::Context;
+use crate::options::DocumentFormat;
+use crate::output::failure::Failure;
+use crate::output::stdout;
+
+/// Display system-wide information
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    format: DocumentFormat,
+}
+
+/// Prints the facts, and warnings on standard error.
+///
+/// # Errors
+/// The format's, or the engine's.
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let mut info = context.read()?.info()?;
+    info.warnings.extend(context.rootless_note().map(str::to_owned));
+    let security: &[&str] = if context.is_rootless() { &["name=rootless"] } else { &[] };
+    if !args.format.format.is_empty() {
+        return document_line(&args.format.format, &document(&info, security));
+    }
+    stdout::print(&text(&info, security))?;
+    info.warnings.iter().for_each(|warning| stdout::complain(format_args!("WARNING: {warning}")));
+    Ok(())
+}
+
+/// Docker's lines, as far as layercake knows them.
+fn text(info: &Info, security: &[&str]) -> String {
+    let mut text = format!("Client:\n Version:    {VERSION}\n\nServer:\n");
+    let mut line = |key: &str, value: &dyn std::fmt::Display| {
+        let _ = writeln!(text, " {key}: {value}");
+    };
+    line("Containers", &info.containers);
+    line(" Running", &info.running);
+    line(" Paused", &info.paused);
+    line(" Stopped", &info.stopped);
+    line("Images", &info.images);
+    line("Server Version", &VERSION);
+    line("Storage Driver", &info.driver);
+    for (key, value) in &info.driver_status {
+        line(&format!(" {key}"), value);
+    }
+    if !security.is_empty() {
+        line("Security Options", &"");
+    }
+    for option in security {
+        line(" ", option);
+    }
+    line("Kernel Version", &info.kernel);
+    line("Operating System", &info.operating_system);
+    line("OSType", &"linux");
+    line("Architecture", &info.architecture);
+    line("CPUs", &info.ncpu);
+    line("Total Memory", &size::binary(info.memory));
+    line("Name", &info.name);
+    line("Docker Root Dir", &info.root);
+    text
+}
+
+/// Docker's document, with the keys that mean something here.
+fn document(info: &Info, security: &[&str]) -> Value {
+    json!({
+        "Containers": info.containers,
+        "ContainersRunning": info.running,
+        "ContainersPaused": info.paused,
+        "ContainersStopped": info.stopped,
+        "Images": info.images,
+        "Driver": info.driver,
+        "DriverStatus": info.driver_status,
+        "KernelVersion": info.kernel,
+        "OperatingSystem": info.operating_system,
+        "OSType": "linux",
+        "Architecture": info.architecture,
+        "NCPU": info.ncpu,
+        "MemTotal": info.memory,
+        "DockerRootDir": info.root,
+        "Name": info.name,
+        "ServerVersion": VERSION,
+        "SecurityOptions": security,
+        "Warnings": info.warnings,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_dockers() {
+        let info = Info {
+            containers: 6,
+            stopped: 6,
+            images: 14,
+            driver: "overlay2".into(),
+            driver_status: vec![("Backing Filesystem".into(), "extfs".into()), ("userxattr".into(), "true".into())],
+            root: "/var/lib/layercake".into(),
+            kernel: "6.18.44".into(),
+            operating_system: "Debian GNU/Linux forky/sid".into(),
+            architecture: "x86_64".into(),
+            ncpu: 2,
+            memory: 25_275_781_120,
+            name: "vm".into(),
+            ..Info::default()
+        };
+        assert_eq!(
+            text(&info, &["rootless"]).replace(VERSION, "1.2.3"),
+            "\
+Client:
+ Version:    1.2.3
+
+Server:
+ Containers: 6
+  Running: 0
+  Paused: 0
+  Stopped: 6
+ Images: 14
+ Server Version: 1.2.3
+ Storage Driver: overlay2
+  Backing Filesystem: extfs
+  userxattr: true
+ Security Options:
+  rootless
+ Kernel Version: 6.18.44
+ Operating System: Debian GNU/Linux forky/sid
+ OSType: linux
+ Architecture: x86_64
+ CPUs: 2
+ Total Memory: 23.54GiB
+ Name: vm
+ Docker Root Dir: /var/lib/layercake
+"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! What takes the space, a row for each kind of thing.
+
+use engine::df::DiskUsage;
+use model::size;
+
+use crate::output::listing::{Cell, Column, Named, Row};
+
+/// A kind of thing.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UsageRow {
+    kind: &'static str,
+    total: usize,
+    active: usize,
+    size: u64,
+    reclaimable: u64,
+    /// Whether the part that can be reclaimed is shown in percent, too.
+    percent: bool,
+}
+
+/// The formats that have a name.
+pub const NAMED: Named = Named {
+    table: r"{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
+    quiet: "{{.Type}}",
+    raw: "type: {{.Type}}\ntotal: {{.TotalCount}}\nactive: {{.Active}}\nsize: {{.Size}}\nreclaimable: {{.Reclaimable}}\n",
+    raw_quiet: "{{.Type}}",
+};
+
+impl UsageRow {
+    /// Docker's four kinds, and garbage if there is some: layers that Docker does not find when it prunes.
+    pub fn all(usage: &DiskUsage) -> Vec<Self> {
+        let nothing = |kind| Self { kind, total: 0, active: 0, size: 0, reclaimable: 0, percent: false };
+        let build_cache = nothing("Build Cache");
+        let mut rows = vec![Self::images(usage), Self::containers(usage), Self::volumes(usage), build_cache];
+        if usage.garbage > 0 {
+            let (size, reclaimable) = (usage.garbage, usage.garbage);
+            rows.push(Self { size, reclaimable, percent: true, ..nothing("Garbage") });
+        }
+        rows
+    }
+
+    /// What only images in use need stays.
+    fn images(usage: &DiskUsage) -> Self {
+        let used = usage.images.iter().filter(|image| image.containers.is_some_and(|count| count > 0));
+        let own = used.clone().filter_map(|image| Some(image.size.saturating_sub(image.shared_size?)));
+        Self {
+            kind: "Images",
+            total: usage.images.len(),
+            active: used.clone().count(),
+            size: usage.layers_size,
+            reclaimable: usage.layers_size.saturating_sub(own.sum()),
+            percent: true,
+        }
+    }
+
+    fn containers(usage: &DiskUsage) -> Self {
+        let is_active = |state: &str| matches!(state, "running" | "paused" | "restarting");
+        let (active, stopped): (Vec<_>, Vec<_>) =
+            usage.containers.iter().partition(|container| is_active(&container.state));
+        let reclaimable: u64 = stopped.iter().filter_map(|container| container.size_rw).sum();
+        Self {
+            kind: "Containers",
+            total: usage.containers.len(),
+            active: active.len(),
+            size: reclaimable + active.iter().filter_map(|container| container.size_rw).sum::<u64>(),
+            reclaimable,
+            percent: true,
+        }
+    }
+
+    fn volumes(usage: &DiskUsage) -> Self {
+        let unused = usage.volumes.iter().filter(|volume| volume.links == 0);
+        Self {
+            kind: "Local Volumes",
+            total: usage.volumes.len(),
+            active: usage.volumes.len() - unused.clone().count(),
+            size: usage.volumes.iter().map(|volume| volume.size).sum(),
+            reclaimable: unused.map(|volume| volume.size).sum(),
+            percent: true,
+        }
+    }
+
+    fn reclaimable(&self) -> String {
+        let bytes = size::human(self.reclaimable);
+        if !self.percent || self.size == 0 {
+            return bytes;
+        }
+        format!("{bytes} ({}%)", u128::from(self.reclaimable) * 100 / u128::from(self.size))
+    }
+}
+
+impl Row for UsageRow {
+    const TYPE: &'static str = "*formatter.diskUsageImagesContext";
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column { name: "Type", header: "TYPE", value: Cell::Text(|row| row.kind.to_owned()) },
+        Column { name: "TotalCount", header: "TOTAL", value: Cell::Text(|row| row.total.to_string()) },
+        Column { name: "Active", header: "ACTIVE", value: Cell::Text(|row| row.active.to_string()) },
+        Column { name: "Size", header: "SIZE", value: Cell::Text(|row| size::human(row.size)) },
+        Column { name: "Reclaimable", header: "RECLAIMABLE", value: Cell::Text(Self::reclaimable) },
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::listing::Listing;
+    use engine::df::VolumeUsage;
+    use engine::images::ImageSummary;
+    use model::ImageId;
+    use std::collections::BTreeMap;
+
+    fn list(usage: &DiskUsage) -> String {
+        Listing::parse("", false, &NAMED).unwrap().render(UsageRow::all(usage)).unwrap()
+    }
+
+    #[test]
+    fn an_empty_store_is_dockers_table() {
+        assert_eq!(
+            list(&DiskUsage::default()),
+            "\
+TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE
+Images          0         0         0B        0B
+Containers      0         0         0B        0B
+Local Volumes   0         0         0B        0B
+Build Cache     0         0         0B        0B
+"
+        );
+    }
+
+    #[test]
+    fn what_is_used_and_not_shared_stays() {
+        let image = |size, shared, containers| ImageSummary {
+            id: ImageId::of(b"{}"),
+            parent: None,
+            tags: Vec::new(),
+            digests: Vec::new(),
+            created: None,
+            size,
+            shared_size: Some(shared),
+            containers: Some(containers),
+            labels: BTreeMap::new(),
+        };
+        let usage = DiskUsage {
+            images: vec![image(3000, 1000, 1), image(1500, 1000, 0)],
+            layers_size: 3500,
+            volumes: vec![
+                VolumeUsage { name: "a".into(), links: 0, size: 6 },
+                VolumeUsage { name: "b".into(), links: 2, size: 4 },
+            ],
+            garbage: 10,
+            ..DiskUsage::default()
+        };
+        assert_eq!(
+            list(&usage),
+            "\
+TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE
+Images          2         1         3.5kB     1.5kB (42%)
+Containers      0         0         0B        0B
+Local Volumes   2         1         10B       6B (60%)
+Build Cache     0         0         0B        0B
+Garbage         0         0         10B       10B (100%)
+"
+        );
+    }
+}

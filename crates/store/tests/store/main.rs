@@ -1,0 +1,13 @@
+//! The store as its callers see it, on real directories.
+
+mod crash;
+mod containers;
+mod damage;
+mod fixtures;
+mod images;
+mod index;
+mod layers;
+mod layout;
+mod races;
+mod sweep;
+mod world;

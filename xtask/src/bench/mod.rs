@@ -1,0 +1,96 @@
+//! The benchmark: layercake and its peers in turn, on a real image, on tmpfs and on disk.
+//!
+//! A *row* is one piece of work ("load, OCI, gzip"), its *contenders* are the programs that can do it. They take turns:
+//! every round runs each contender once, so that a slow moment of the machine hits all of them, and the median of the
+//! rounds counts. What a contender needs before and leaves behind is made and removed outside of the measured time, and
+//! every result is verified: a fast load of the wrong image is a failure of the benchmark.
+//!
+//! Everything runs in a mount and a process namespace of its own: whatever happens, no daemon and no mount stays.
+
+mod exec;
+mod ground;
+mod images;
+mod options;
+mod ours;
+mod peers;
+mod rows;
+mod stats;
+mod table;
+
+use std::process::Command;
+
+use crate::Result;
+use ground::Ground;
+use images::Images;
+use options::Options;
+use ours::Ours;
+use peers::Peers;
+
+/// Set in the copy of this process that runs inside the namespaces.
+const INSIDE: &str = "LAYERCAKE_BENCH_INSIDE";
+
+/// What every row works with.
+struct Bench {
+    options: Options,
+    images: Images,
+    /// Stopped before the ground they stand on goes.
+    peers: Peers,
+    ours: Ours,
+    ground: Ground,
+}
+
+/// `cargo xtask bench`.
+pub fn main(args: Vec<String>) -> Result<()> {
+    let Some(options) = Options::parse(&args)? else {
+        print!("{}", options::HELP);
+        return Ok(());
+    };
+    if std::env::var_os(INSIDE).is_none() {
+        return enter(&args);
+    }
+    let binary = ours::build(&options)?;
+    let mut results = Vec::new();
+    for kind in options.on.clone() {
+        let ground = Ground::new(kind, &options)?;
+        let images = Images::new(&options)?;
+        let peers = Peers::up(&options, &ground)?;
+        if results.is_empty() {
+            println!("{}", peers.versions()?);
+            print!("{}", images::describe(&images));
+        }
+        let ours = Ours::new(&binary, &ground);
+        let bench = Bench { options: options.clone(), images, peers, ours, ground };
+        rows::run(&bench, &mut results)?;
+    }
+    print!("{}", table::render(&results));
+    if let Some(path) = &options.json {
+        std::fs::write(path, table::json(&results)?).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Runs this program again as the first process of its own mount and process namespace.
+fn enter(args: &[String]) -> Result<()> {
+    let exe = std::env::current_exe()?;
+    let status = Command::new("unshare")
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "--",
+        ])
+        .arg(exe)
+        .arg("bench")
+        .args(args)
+        .env(INSIDE, "1")
+        .status()
+        .map_err(|e| format!("unshare: {e}"))?;
+    match status.code() {
+        Some(0) => Ok(()),
+        _ => Err("the benchmark did not finish (it needs root)".into()),
+    }
+}
