@@ -1,8 +1,10 @@
 //! Tasks of the repository: `cargo xtask TASK`.
 //!
+//! `ci` runs all that has to pass ([`ci`]).
 //! `bench` runs layercake and its peers in turn on a real image and prints medians and ratios ([`bench`]).
 
 mod bench;
+mod ci;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -14,8 +16,9 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let done = match args.next().as_deref() {
         Some("bench") => bench::main(args.collect()),
+        Some("ci") => ci::main(),
         _ => {
-            eprintln!("usage: cargo xtask bench --help");
+            eprintln!("usage: cargo xtask ci | bench [--help]");
             return ExitCode::from(2);
         }
     };

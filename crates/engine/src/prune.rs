@@ -1,16 +1,25 @@
 //! Removes what is not used.
 
-use model::{ContainerId, Timestamp};
+mod bolt;
+mod buildkit;
+mod garbage;
+mod survey;
 
-use crate::remove_image::Removed;
-use crate::{Engine, Result};
+use model::{ContainerId, ImageId, Timestamp};
+
+use crate::images::{LayerSizes, parents};
+use crate::remove_image::{Plan, Removed};
+use crate::{Engine, Error, Result};
+
+pub(crate) use buildkit::BuildKit;
+pub(crate) use survey::Survey;
 
 /// What to remove.
 #[derive(Debug, Clone, Default)]
 pub struct PruneOptions {
     /// Images that no container uses, not only those without a name.
     pub all: bool,
-    /// Say what would go, and leave it.
+    /// Say what would go, and leave it. Works on a root that is open for reading.
     pub dry_run: bool,
     /// Only what is older.
     pub until: Option<Timestamp>,
@@ -29,23 +38,127 @@ pub struct Pruned {
     pub images: Vec<Removed>,
     /// Things that nothing can use: paths relative to the data root.
     pub garbage: Vec<String>,
-    /// Bytes given back.
+    /// Bytes given back, or as soon as the trash is emptied.
     pub reclaimed: u64,
+    /// What the user should know.
+    pub warnings: Vec<String>,
 }
 
 impl Engine {
-    /// Removes images that nothing uses.
+    /// Removes images that nothing uses: those without a name, or with `all` those that no container was created
+    /// from. Images that others were built on stay, without their names.
+    ///
+    /// Where Docker takes all names but the last from an image that a container uses, such an image is left alone.
     pub fn prune_images(&self, options: &PruneOptions) -> Result<Pruned> {
-        todo!()
+        self.prune_images_without(options, &[])
     }
 
-    /// Removes containers that do not run.
+    /// Removes containers that do not run. One that is mounted stays: somebody works in it.
     pub fn prune_containers(&self, options: &PruneOptions) -> Result<Pruned> {
-        todo!()
+        let mut pruned = Pruned::default();
+        let mut sizes = LayerSizes::new(&self.store);
+        for container in self.stored_containers()? {
+            let id = container.id();
+            let labels = container.config().labels.iter().flatten();
+            if container.state().running
+                || !options.takes(Some(container.created()), labels)
+                || self.is_mounted(id)?
+            {
+                continue;
+            }
+            let size = self.container_size(&mut sizes, id)?;
+            if !options.dry_run {
+                match self.remove_container(id, false) {
+                    Ok(()) => {}
+                    Err(Error::Store(store::Error::NoContainer(_))) => continue, // somebody was faster
+                    Err(e) => return Err(e),
+                }
+            }
+            pruned.containers.push(*id);
+            pruned.reclaimed += size.map_or(0, |size| size.rw);
+        }
+        Ok(pruned)
     }
 
-    /// Removes containers that do not run, images that nothing uses, and garbage.
+    /// Removes containers that do not run, images that nothing uses, and garbage: layers without a user and
+    /// directories that no record names, which Docker keeps for ever. No filter is about garbage. What belongs to
+    /// BuildKit's cache stays.
     pub fn system_prune(&self, options: &PruneOptions) -> Result<Pruned> {
-        todo!()
+        let mut pruned = self.prune_containers(options)?;
+        let images = self.prune_images_without(options, &pruned.containers)?;
+        let garbage = self.prune_garbage(options.dry_run)?;
+        for part in [images, garbage] {
+            pruned.images.extend(part.images);
+            pruned.garbage.extend(part.garbage);
+            pruned.reclaimed += part.reclaimed;
+            pruned.warnings.extend(part.warnings);
+        }
+        Ok(pruned)
+    }
+
+    /// As [`prune_images`](Self::prune_images), as if these containers were gone.
+    fn prune_images_without(&self, options: &PruneOptions, containers: &[ContainerId]) -> Result<Pruned> {
+        let mut survey = Survey::read(self)?;
+        survey.without_containers(containers);
+        let candidates = prunable(&survey, options);
+        let mut pruned = Pruned::default();
+        if options.dry_run {
+            let mut plan = Plan::new(self, &survey)?;
+            plan.prune(&candidates)?;
+            pruned.reclaimed = plan.size();
+            pruned.images = plan.report;
+        } else if !candidates.is_empty() {
+            let lock = self.store.commit()?;
+            let backrefs = self.store.backrefs();
+            let mut plan = Plan::new(self, &backrefs)?;
+            plan.prune(&candidates)?;
+            pruned.reclaimed = plan.size();
+            pruned.images = self.carry_out(lock, plan)?;
+        }
+        Ok(pruned)
+    }
+
+    fn is_mounted(&self, id: &ContainerId) -> Result<bool> {
+        let record = match self.store.mounts().find(id) {
+            Ok(record) => record,
+            Err(store::Error::BrokenContainer { .. }) => None,
+            Err(e) => return Err(e.into()),
+        };
+        match record.map(|record| self.driver.mounted(&record.mount_id.into())).transpose() {
+            Ok(path) => Ok(path.flatten().is_some()),
+            Err(drivers::Error::NoLayer(_) | drivers::Error::Damaged(_)) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+/// The images that the options are about. Whether they can go, the plan finds out.
+fn prunable(survey: &Survey, options: &PruneOptions) -> Vec<ImageId> {
+    let parents = parents(&survey.images);
+    let wanted = survey.images.iter().filter(|image| {
+        let tagged = image.names.iter().any(|name| name.digest().is_none());
+        let labels = image.labels();
+        (options.all || !tagged)
+            && image.is_listed(&parents)
+            && (options.all || !parents.contains(&image.config.id()))
+            && options.takes(image.config.view().created, labels.iter())
+    });
+    wanted.map(|image| image.config.id()).collect()
+}
+
+impl PruneOptions {
+    /// Whether the filters let something through.
+    fn takes<'a>(
+        &self,
+        created: Option<Timestamp>,
+        labels: impl Iterator<Item = (&'a String, &'a String)> + Clone,
+    ) -> bool {
+        let has = |wanted: &String| match wanted.split_once('=') {
+            Some((key, value)) => labels.clone().any(|(k, v)| k == key && v == value),
+            None => labels.clone().any(|(k, _)| k == wanted),
+        };
+        self.until.is_none_or(|until| created.is_some_and(|created| created < until))
+            && self.labels.iter().all(has)
+            && !self.labels_not.iter().any(has)
     }
 }

@@ -51,10 +51,10 @@ pub(super) fn probe(driver: &Overlay2) -> Result<Found> {
 /// way leaves some empty directories and no mount.
 fn probe_in(parent: &OwnedFd, path: &Path, options: &mount::Options, user: bool) -> Result<Found> {
     let name = OsString::from(format!("probe-{:016x}", u64::from_le_bytes(sys::process::random())));
-    let here = dir::ensure(parent, &name, 0o700)?;
+    dir::mkdir(parent, &name, 0o700)?;
     let d_type = dir::list(parent)?.iter().any(|e| e.name == name && e.kind.is_some());
     let path = path.join(&name);
-    let tried = std::thread::scope(|scope| scope.spawn(|| try_out(&here, &path, options, user)).join());
+    let tried = std::thread::scope(|scope| scope.spawn(|| try_out(&path, options, user)).join());
     tree::remove(parent, &name)?;
     let (metacopy, native_diff) =
         tried.map_err(|_| sys::Error::new("try out overlay at", path, Errno::IO))??;
@@ -62,10 +62,12 @@ fn probe_in(parent: &OwnedFd, path: &Path, options: &mount::Options, user: bool)
 }
 
 /// Mounts two layers, changes things in the merged tree, and looks at the upper directory.
-fn try_out(here: &OwnedFd, path: &Path, options: &mount::Options, user: bool) -> Result<(bool, bool)> {
+fn try_out(path: &Path, options: &mount::Options, user: bool) -> Result<(bool, bool)> {
     let space = if user { "user" } else { "trusted" };
     let attribute = |name: &str| OsString::from(format!("{space}.overlay.{name}"));
     sys::mount::private_namespace()?;
+    // Opened in here: from a descriptor of the other namespace no mount of this one is seen.
+    let here = &dir::open_path(path)?;
     let make = |name: &str| dir::ensure(here, OsStr::new(name), 0o755);
     let (low, high, up) = (make("low")?, make("high")?, make("up")?);
     make("work")?;

@@ -108,6 +108,15 @@ impl Survey {
         }
     }
 
+    /// Forgets containers that are as good as removed, and what they use.
+    pub fn without_containers(&mut self, gone: &[ContainerId]) {
+        self.containers.retain(|container| !gone.contains(container.id()));
+        self.mounts.retain(|id, _| !gone.contains(id));
+        self.image_users.clear();
+        self.layer_users.clear();
+        self.note_users();
+    }
+
     /// The layers of all images.
     pub fn image_layers(&self) -> BTreeSet<ChainId> {
         self.images.iter().flat_map(|image| ChainId::each(image.config.diff_ids())).collect()

@@ -128,14 +128,17 @@ impl<'a> Plan<'a> {
         self.delete(id, options.force, !options.no_prune, true)
     }
 
-    /// Removes an image that no container uses with all its names, as `image prune` does. Without names and with
-    /// nothing built on it, the image itself goes too.
-    pub fn prune(&mut self, id: &ImageId) -> Result<()> {
-        if self.gone.contains(&User::Image(*id)) || !self.containers_of(id)?.is_empty() {
-            return Ok(());
+    /// Removes those of these images that no container uses, with all their names. One that others are built on
+    /// loses only its names.
+    pub fn prune(&mut self, images: &[ImageId]) -> Result<()> {
+        for id in images {
+            if self.gone.contains(&User::Image(*id)) || !self.containers_of(id)?.is_empty() {
+                continue;
+            }
+            self.remove_all_names(id);
+            self.delete(id, false, true, true)?;
         }
-        self.remove_all_names(id);
-        self.delete(id, false, true, true)
+        Ok(())
     }
 
     /// Removes a name and what goes with it, see [`Repositories::remove`].
