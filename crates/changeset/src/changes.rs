@@ -55,9 +55,10 @@ pub fn upper_changes(upper: &Root, lowers: &Lowers, space: XattrSpace) -> Result
     Comparison { new: upper, space: Some(space), old: lowers, found: BTreeMap::new() }.run(false)
 }
 
-/// What the tree `new` changes in the tree `old`. Reads both. `old` is given up: it becomes a stack of one.
-pub fn tree_changes(new: &Root, old: Root) -> Result<Vec<Change>> {
-    Comparison { new, space: None, old: &Lowers::tree(old), found: BTreeMap::new() }.run(true)
+/// What the tree `new` changes in the tree `old`; everything in it is new if there is no `old`. Reads both.
+pub fn tree_changes(new: &Root, old: impl Into<Option<Root>>) -> Result<Vec<Change>> {
+    let old = old.into().map_or_else(Lowers::default, Lowers::tree);
+    Comparison { new, space: None, old: &old, found: BTreeMap::new() }.run(true)
 }
 
 struct Comparison<'a> {

@@ -59,11 +59,16 @@ pub fn write_upper(upper: &Root, space: XattrSpace, out: &mut (impl Write + ?Siz
     diff.finish()
 }
 
-/// Writes what the tree `new` changes in the tree `old`. Deletions have no owner and no time: nobody knows them.
+/// Writes what the tree `new` changes in the tree `old`, or all of it if there is no `old`. Deletions have no owner and
+/// no time: nobody knows them.
 ///
 /// # Errors
-/// As [`write_upper`].
-pub fn write_tree_diff(new: &Root, old: Root, out: &mut (impl Write + ?Sized)) -> Result<DiffStats> {
+/// [`Error::ReservedName`] and [`Error::Changed`], as [`write_upper`].
+pub fn write_tree_diff(
+    new: &Root,
+    old: impl Into<Option<Root>>,
+    out: &mut (impl Write + ?Sized),
+) -> Result<DiffStats> {
     let mut diff = Diff::new(out, None);
     for change in tree_changes(new, old)? {
         let path = change.path.strip_prefix("/").unwrap_or(&change.path);
@@ -209,7 +214,9 @@ impl<'a, W: Write + ?Sized> Diff<'a, W> {
         let extents = header::content(&fd, &meta, &mut entry)?;
         self.stats.size += meta.size;
         self.header(&entry)?;
-        file::advise_sequential(&fd);
+        if meta.size > BUFFER as u64 {
+            file::advise_sequential(&fd);
+        }
         for (offset, length) in extents {
             self.copy(&fd, offset, length, &step.path)?;
         }

@@ -22,13 +22,15 @@ impl Engine {
             Access::Read if !options.root.exists() => Access::Write,
             access => access,
         };
+        // Mounts and messages show paths that hold wherever the user goes next.
+        let root = std::path::absolute(&options.root).map_err(Error::io("find", &options.root))?;
         if access == Access::Write {
-            DataRoot::make(&options.root)?;
+            DataRoot::make(&root)?;
         }
-        let driver = drivers::select(options.driver.as_deref(), &driver_config(options)?)?;
+        let driver = drivers::select(options.driver.as_deref(), &driver_config(&root, options)?)?;
         let mode = if access == Access::Write { Mode::Write } else { Mode::Read };
         let engine = Self {
-            store: DataRoot::open(&options.root, driver.name(), mode)?,
+            store: DataRoot::open(&root, driver.name(), mode)?,
             driver,
             limits: options.limits.clone(),
             threads: options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
@@ -92,8 +94,8 @@ impl Engine {
     }
 }
 
-fn driver_config(options: &Options) -> Result<Config> {
-    let mut config = Config::new(&options.root);
+fn driver_config(root: &Path, options: &Options) -> Result<Config> {
+    let mut config = Config::new(root);
     for (key, value) in &options.storage_opts {
         if key == MAX_LAYERS {
             let layers = value.parse().ok().filter(|layers| (1..=500).contains(layers));

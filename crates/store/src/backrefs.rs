@@ -128,32 +128,34 @@ impl Backrefs<'_> {
     /// Who uses this layer directly.
     ///
     /// # Errors
-    /// System calls; damaged files of those that might use it.
+    /// System calls.
     pub fn of_layer(&self, chain: &ChainId) -> Result<Vec<User>> {
-        self.users(Table::Layers, &chain.hex(), usize::MAX, |user| match user {
-            User::Layer(child) => Ok(self.root.layers().parent_of(child)? == Some(*chain)),
-            User::Image(image) => Ok(self.root.images().top_layer(image)? == Some(*chain)),
-            User::Container(id) => Ok(self.root.mounts().parent_of(id)? == Some(*chain)),
-        })
+        self.users(Table::Layers, &chain.hex(), usize::MAX, |user| self.stands_on(user, chain))
     }
 
-    /// Whether anybody uses this layer. Stops at the first who does.
+    /// Whether anybody uses this layer, or a running command holds it ([`Work::hold`](crate::Work::hold)). Stops at
+    /// the first who does.
     ///
     /// # Errors
-    /// As [`Backrefs::of_layer`].
+    /// System calls.
     pub fn layer_in_use(&self, chain: &ChainId) -> Result<bool> {
-        let first = self.users(Table::Layers, &chain.hex(), 1, |user| match user {
-            User::Layer(child) => Ok(self.root.layers().parent_of(child)? == Some(*chain)),
-            User::Image(image) => Ok(self.root.images().top_layer(image)? == Some(*chain)),
-            User::Container(id) => Ok(self.root.mounts().parent_of(id)? == Some(*chain)),
-        })?;
-        Ok(!first.is_empty())
+        let first = self.users(Table::Layers, &chain.hex(), 1, |user| self.stands_on(user, chain))?;
+        Ok(!first.is_empty() || crate::work::is_held(self.root, chain)?)
+    }
+
+    fn stands_on(&self, user: &User, chain: &ChainId) -> Result<bool> {
+        let below = match user {
+            User::Layer(child) => self.root.layers().parent_of(child)?,
+            User::Image(image) => self.root.images().top_layer(image)?,
+            User::Container(id) => self.root.mounts().parent_of(id)?,
+        };
+        Ok(below == Some(*chain))
     }
 
     /// Images that have this one as their parent, and containers created from it.
     ///
     /// # Errors
-    /// System calls; damaged files of those that might use it.
+    /// System calls.
     pub fn of_image(&self, id: &ImageId) -> Result<Vec<User>> {
         self.users(Table::Images, &id.hex(), usize::MAX, |user| match user {
             User::Layer(_) => Ok(false),

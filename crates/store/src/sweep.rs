@@ -97,7 +97,7 @@ impl DeadWork<'_> {
     /// # Errors
     /// System calls.
     pub fn undo(&self, lock: &CommitLock<'_>) -> Result<Vec<Undo>> {
-        let mut steps = Vec::new();
+        let (mut steps, mut held) = (Vec::new(), Vec::new());
         // A directory may be noted twice: before it is made, and once its chain is known.
         let mut chains: BTreeMap<&CacheId, Option<&ChainId>> = BTreeMap::new();
         for intent in self.intents.iter().rev() {
@@ -109,6 +109,8 @@ impl DeadWork<'_> {
                 Intent::Mount { container, mount_id } => {
                     steps.extend(undo_mount(lock.root, container, mount_id)?);
                 }
+                // Whoever removed what else used it has left it to us.
+                Intent::Hold { chain } => held.push(Undo::Release(*chain)),
             }
         }
         let mut layers = Vec::new();
@@ -118,6 +120,7 @@ impl DeadWork<'_> {
             layers.extend(undo_layer(lock.root, cache_id, chain)?);
         }
         steps.extend(layers);
+        steps.extend(held);
         Ok(steps)
     }
 }

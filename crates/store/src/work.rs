@@ -2,7 +2,8 @@
 //!
 //! One directory per command, `layercake/work/<16 hex>/`, locked with flock(2) by its process. A directory that nobody
 //! has locked is garbage, whatever is in it. The file `notes` in it lists what the command was about to make outside:
-//! directories of the driver, and names whose users might never have come to be.
+//! directories of the driver, and names whose users might never have come to be. It also lists layers of others that
+//! the command relies on; they count as used while it runs.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,11 +14,14 @@ use model::{CacheId, ChainId, ContainerId, MountId};
 use sys::OwnedFd;
 use sys::lock::{Lock, Mutual};
 
+use crate::commit::CommitLock;
 use crate::error::Result;
 use crate::root::DataRoot;
-use crate::small::{find_text, names_in, os};
+use crate::small::{find_dir, find_text, names, os};
 
 const NOTES: &str = "notes";
+/// What the name of a directory begins with once a sweep has it: what its command held is held no more.
+const DEAD: &str = "dead-";
 
 /// Something that a command is about to make, to be taken back if it dies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,11 @@ pub enum Intent {
         container: ContainerId,
         /// The driver's directory.
         mount_id: MountId,
+    },
+    /// A layer of somebody else that must not go while the command runs: see [`Work::hold`].
+    Hold {
+        /// The layer.
+        chain: ChainId,
     },
 }
 
@@ -68,7 +77,7 @@ impl DataRoot {
             let name = format!("{:016x}", u64::from_le_bytes(sys::process::random()));
             sys::dir::mkdir(all, os(&name), 0o700)?;
             // A sweep that comes between these calls takes the directory for garbage. Then there is another name.
-            let Some(fd) = crate::small::find_dir(all, &name)? else { continue };
+            let Some(fd) = find_dir(all, &name)? else { continue };
             let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&fd)?, Mutual::Exclusive)? else { continue };
             if sys::meta::find(all, os(&name))?.is_some() {
                 let (next, notes) = (AtomicU64::new(0), Mutex::new(Notes::default()));
@@ -94,11 +103,43 @@ impl Work<'_> {
     /// System calls.
     pub fn note(&self, intents: &[Intent]) -> Result<()> {
         let mut notes = self.notes();
+        let first = notes.fd.is_none();
+        if let Some(fd) = self.append(&mut notes, intents)? {
+            sys::file::sync(fd)?;
+            if first {
+                sys::dir::sync(&self.fd)?;
+                sys::dir::sync(self.root.writable(&self.root.dirs.work)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps layers that are in the store from being removed until this work ends, and answers with those that are:
+    /// what is not among them was not in the store, or is not any more. For layers that a load finds there already,
+    /// and for the image below a new container. Meanwhile others leave the layer to us: a command that ends without
+    /// having used it has to [`release`](crate::Layers::release) it, or leave that to the sweep by not finishing.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn hold(&self, lock: &CommitLock<'_>, chains: &[ChainId]) -> Result<Vec<ChainId>> {
+        let mut held = Vec::new();
+        for chain in chains {
+            if lock.root.layers().exists(chain)? {
+                held.push(*chain);
+            }
+        }
+        // Whoever removes layers looks here while holding the lock that we hold now.
+        let intents: Vec<Intent> = held.iter().map(|chain| Intent::Hold { chain: *chain }).collect();
+        self.append(&mut self.notes(), &intents)?;
+        Ok(held)
+    }
+
+    /// Writes the lines that are new; answers with the file if there were any.
+    fn append<'n>(&self, notes: &'n mut Notes, intents: &[Intent]) -> Result<Option<&'n OwnedFd>> {
         let new: Vec<String> = intents.iter().map(line).filter(|line| !notes.lines.contains(line)).collect();
         if new.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let first = notes.fd.is_none();
         let fd = match notes.fd.take() {
             Some(fd) => fd,
             None => sys::dir::create_file(&self.fd, os(NOTES), 0o600)?,
@@ -106,13 +147,8 @@ impl Work<'_> {
         let fd = notes.fd.insert(fd);
         let text: String = new.iter().map(|line| format!("{line}\n")).collect();
         sys::file::write_all(&*fd, text.as_bytes())?;
-        sys::file::sync(&*fd)?;
-        if first {
-            sys::dir::sync(&self.fd)?;
-            sys::dir::sync(self.root.writable(&self.root.dirs.work)?)?;
-        }
         notes.lines.extend(new);
-        Ok(())
+        Ok(Some(fd))
     }
 
     /// Removes the directory. Everything noted has been published with its users, or taken back.
@@ -172,15 +208,34 @@ impl DeadWork<'_> {
     }
 }
 
+/// Whether a running command holds the layer. A layer held by a dead one is for the sweep to look at.
+pub(crate) fn is_held(root: &DataRoot, chain: &ChainId) -> Result<bool> {
+    let Some(all) = &root.dirs.work else { return Ok(false) };
+    for name in names(all)?.into_iter().filter(|name| !name.starts_with(DEAD)) {
+        let Some(fd) = find_dir(all, &name)? else { continue };
+        let notes = find_text(&fd, NOTES)?.unwrap_or_default();
+        let held = notes.lines().filter_map(parse).any(|intent| intent == Intent::Hold { chain: *chain });
+        if held && sys::lock::try_lock(fd, Mutual::Shared)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Finds the directories of commands that died. Those that left no notes are removed at once.
 pub(crate) fn dead(root: &DataRoot) -> Result<Vec<DeadWork<'_>>> {
     let mut found = Vec::new();
     let all = root.writable(&root.dirs.work)?;
-    for name in names_in(root.dirs.work.as_ref())? {
-        let Some(fd) = crate::small::find_dir(all, &name)? else { continue };
+    for mut name in names(all)? {
+        let Some(fd) = find_dir(all, &name)? else { continue };
         let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&fd)?, Mutual::Exclusive)? else { continue };
         let notes = find_text(&fd, NOTES)?.unwrap_or_default();
         let intents: Vec<Intent> = notes.lines().filter_map(parse).collect();
+        if !intents.is_empty() && !name.starts_with(DEAD) {
+            let dead = format!("{DEAD}{name}");
+            sys::dir::rename(all, os(&name), all, os(&dead))?;
+            name = dead;
+        }
         let work = DeadWork { root, name, _lock: lock, intents };
         if work.intents.is_empty() {
             work.finish()?;
@@ -196,6 +251,7 @@ fn line(intent: &Intent) -> String {
         Intent::Layer { cache_id, chain: None } => format!("layer - {cache_id}"),
         Intent::Layer { cache_id, chain: Some(chain) } => format!("layer {chain} {cache_id}"),
         Intent::Mount { container, mount_id } => format!("mount {container} {mount_id}"),
+        Intent::Hold { chain } => format!("hold {chain} -"),
     }
 }
 
@@ -210,6 +266,7 @@ fn parse(line: &str) -> Option<Intent> {
         ("mount", container, mount) => {
             Some(Intent::Mount { container: container.parse().ok()?, mount_id: mount.parse().ok()? })
         }
+        ("hold", chain, "-") => Some(Intent::Hold { chain: chain.parse().ok()? }),
         _ => None,
     }
 }

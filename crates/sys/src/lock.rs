@@ -75,3 +75,20 @@ fn operation(mutual: Mutual, at_once: bool) -> FlockOperation {
         (Mutual::Exclusive, true) => FlockOperation::NonBlockingLockExclusive,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_locked_as_long_as_the_lock_lives() {
+        let tmp = tempfile::tempdir().unwrap();
+        let open = || crate::dir::open_path(tmp.path()).unwrap();
+        let held = lock(open(), Mutual::Exclusive).unwrap();
+        assert!(try_lock(open(), Mutual::Shared).unwrap().is_none());
+        drop(held);
+        let _shared = lock(open(), Mutual::Shared).unwrap();
+        assert!(try_lock(open(), Mutual::Shared).unwrap().is_some());
+        assert!(try_lock(open(), Mutual::Exclusive).unwrap().is_none());
+    }
+}

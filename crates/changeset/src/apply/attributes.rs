@@ -10,7 +10,7 @@ use sys::{AsFd, Errno, Meta, OwnedFd, Root, Time, meta, xattr};
 
 use super::EntryError;
 use crate::Owners;
-use crate::error::{EntryFault, Error, Result, as_path};
+use crate::error::{EntryFault, Result, as_path};
 use crate::name;
 
 /// The ACL that a directory hands on to what is made in it.
@@ -49,13 +49,15 @@ pub(super) fn stamp(time: Timestamp) -> Time {
 #[derive(Debug)]
 pub(super) struct Late {
     mtime: Time,
+    /// The time that a lower layer's directory would have if it were new.
+    pub as_new: Time,
     mode: Option<u32>,
     default_acl: Option<Vec<u8>>,
 }
 
 impl Late {
     pub(super) fn time(mtime: Time) -> Self {
-        Self { mtime, mode: None, default_acl: None }
+        Self { mtime, as_new: mtime, mode: None, default_acl: None }
     }
 }
 
@@ -215,13 +217,7 @@ impl Attributes {
     fn finish_dir(&mut self, fd: &OwnedFd, path: &[u8], late: &Late) -> Result<()> {
         if let Some(acl) = &late.default_acl {
             let acl = [(DEFAULT_ACL.as_bytes().to_vec(), acl.clone())];
-            self.xattrs(&acl, |key, value| xattr::set_fd(fd, key, value)).map_err(|e| match e {
-                EntryError::Fault(fault) => Error::entry(path, fault),
-                EntryError::Other(error) => error,
-                EntryError::Limit(what, limit) => {
-                    Error::Limit { path: as_path(path).to_owned(), what, limit }
-                }
-            })?;
+            self.xattrs(&acl, |key, value| xattr::set_fd(fd, key, value)).map_err(|e| e.at(path))?;
         }
         if let Some(mode) = late.mode {
             meta::chmod_fd(fd, mode)?;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use archive::tar::Entry;
 use sys::{Errno, FileKind, dir, xattr};
 
-use super::attributes::{Late, Wanted, stamp};
+use super::attributes::{Late, Wanted};
 use super::dirs::{Dir, Made};
 use super::{Applier, EntryError};
 use crate::error::{EntryFault, Error, Result, as_path};
@@ -20,9 +20,7 @@ impl Applier {
             Some(Made::Dir | Made::ImpliedNew) => Ok(self.make_opaque(&real)?),
             Some(Made::Implied) => {
                 if self.options.whiteouts == Whiteouts::Delete {
-                    let late = Late::time(stamp(entry.mtime));
                     self.forget_lower(&real)?;
-                    self.late.insert(real.clone(), late);
                 }
                 self.made.insert(real.clone(), Made::ImpliedNew);
                 Ok(self.make_opaque(&real)?)
@@ -89,7 +87,10 @@ impl Applier {
     }
 
     /// Takes from a directory what it has from a lower layer.
-    fn forget_lower(&self, real: &[u8]) -> sys::Result<()> {
+    fn forget_lower(&mut self, real: &[u8]) -> sys::Result<()> {
+        if let Some(late) = self.late.get_mut(real) {
+            *late = Late::time(late.as_new);
+        }
         let fd = self.root.dir_nofollow(as_path(real))?;
         self.attributes.strip(&fd)?;
         self.attributes.plain_dir(&fd)

@@ -135,7 +135,8 @@ impl Applier {
         let (_, name) = name::split(real);
         let late = match meta::find(&parent, name)? {
             Some(found) if found.kind == FileKind::Dir => {
-                self.attributes.borrow_dir(&dir::open(&parent, name)?, &found)?
+                let late = self.attributes.borrow_dir(&dir::open(&parent, name)?, &found)?;
+                Late { as_new: stamp(entry.mtime), ..late }
             }
             found => {
                 if found.is_some() {

@@ -10,7 +10,7 @@ use super::attributes::{Attributes, Wanted};
 use super::dirs::{Dir, Made};
 use super::{Applier, EntryError, LowerLink};
 use crate::Whiteouts;
-use crate::error::{EntryFault, Error, Result, as_path};
+use crate::error::{EntryFault, Result, as_path};
 use crate::name;
 
 /// A regular file whose content is arriving.
@@ -57,13 +57,7 @@ impl OpenFile {
         if let Some(sparse) = &self.sparse {
             file::truncate(&self.fd, sparse.map.real_size)?;
         }
-        attributes.file(&self.fd, &self.wanted, self.group).map_err(|e| match e {
-            EntryError::Fault(fault) => Error::entry(&self.path, fault),
-            EntryError::Limit(what, limit) => {
-                Error::Limit { path: as_path(&self.path).to_owned(), what, limit }
-            }
-            EntryError::Other(error) => error,
-        })
+        attributes.file(&self.fd, &self.wanted, self.group).map_err(|e| e.at(&self.path))
     }
 }
 

@@ -222,7 +222,7 @@ impl tar::Sink for Applier {
     }
 
     fn entry(&mut self, entry: &Entry) -> Result<()> {
-        self.begin(entry).map_err(|e| e.of(entry))
+        self.begin(entry).map_err(|e| e.at(&entry.path))
     }
 
     fn data(&mut self, bytes: &[u8]) -> Result<()> {
@@ -250,8 +250,9 @@ enum EntryError {
 }
 
 impl EntryError {
-    fn of(self, entry: &Entry) -> Error {
-        let path = as_path(&entry.path).to_owned();
+    /// The error of the entry with this name.
+    fn at(self, path: &[u8]) -> Error {
+        let path = as_path(path).to_owned();
         match self {
             Self::Fault(fault) => Error::Entry { path, fault },
             Self::Limit(what, limit) => Error::Limit { path, what, limit },

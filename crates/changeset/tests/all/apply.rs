@@ -288,3 +288,9 @@ fn limits_are_the_callers() {
     }
     apply_with(&empty(tmp.path(), "fits"), &layer, with(2, 10)).unwrap();
 }
+
+#[test]
+fn an_applier_can_move_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<changeset::Applier>();
+}

@@ -161,7 +161,8 @@ fn links_in_the_upper_or_below_are_not_followed() {
     let (upper, lower) = (tree::dir(tmp.path(), "upper"), tree::dir(tmp.path(), "lower"));
     tree::symlink(&lower, "d", "../outside");
     tree::file(&upper, "d/f", "");
-    let changes = upper_changes(&root(&upper), &lowers(std::slice::from_ref(&lower)), XattrSpace::Trusted).unwrap();
+    let changes =
+        upper_changes(&root(&upper), &lowers(std::slice::from_ref(&lower)), XattrSpace::Trusted).unwrap();
     assert_eq!(shown(&changes), ["C /d", "A /d/f"]);
     assert_eq!(lowers(&[lower]).lookup(Path::new("d/f")).unwrap(), None);
 }

@@ -1,10 +1,12 @@
 //! What must hold for every tree.
 
+use archive::tar::{Entry, Kind};
 use changeset::diff::{write_tree, write_tree_diff, write_upper};
 use changeset::regenerate::regenerate;
 use changeset::verify::verify;
 use changeset::{Whiteouts, XattrSpace};
 use proptest::prelude::*;
+use testkit::archive::{Builder, entry};
 use testkit::{random, require_root, tree};
 
 use crate::regenerate::register;
@@ -14,9 +16,100 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Runs a property in a mount namespace of its own, if this is root.
-fn as_root(what: &str) -> bool {
-    require_root(what)
+/// Names that meet often, and lead around.
+fn any_path() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        "a",
+        "a",
+        "b",
+        "b",
+        "c",
+        "d",
+        ".",
+        "..",
+        "",
+        ".wh.a",
+        ".wh.b",
+        ".wh.c",
+        ".wh..wh..opq",
+        ".wh..wh.aufs",
+    ]);
+    prop::collection::vec(part, 1..4).prop_map(|parts| parts.join("/"))
+}
+
+/// Entries of an archive, most of which make no sense.
+#[derive(Clone)]
+struct Entries(Vec<Entry>);
+
+impl Entries {
+    fn build(&self) -> Vec<u8> {
+        let writable = self.0.iter().filter(|entry| !entry.path.is_empty());
+        writable.fold(Builder::new(), |builder, entry| builder.entry(entry.clone(), b"")).build()
+    }
+}
+
+impl std::fmt::Debug for Entries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let lines = self.0.iter().map(|e| (e.kind, e.uid, text(&e.path), text(&e.link)));
+        f.debug_list().entries(lines.map(|line| format!("{line:?}"))).finish()
+    }
+}
+
+fn any_archive() -> impl Strategy<Value = Entries> {
+    let kind = prop::sample::select(vec![
+        Kind::Regular,
+        Kind::Regular,
+        Kind::Directory,
+        Kind::Directory,
+        Kind::Symlink,
+        Kind::HardLink,
+        Kind::Fifo,
+    ]);
+    let target = prop_oneof![any_path(), Just("/".to_owned()), Just("../../victim".to_owned())];
+    let one = (any_path(), kind, target, 0..4_u32).prop_map(|(path, kind, target, uid)| {
+        let mut one = entry(path.trim_end_matches('/'), kind, 0o750);
+        one.uid = uid;
+        if matches!(kind, Kind::Symlink | Kind::HardLink) {
+            one.link = target.into_bytes();
+        }
+        one
+    });
+    prop::collection::vec(one, 0..7).prop_map(Entries)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..config() })]
+
+    #[test]
+    fn any_archive_means_the_same_to_both_kinds_of_driver(
+        base in random::tree(),
+        archive in any_archive(),
+        top in any_archive(),
+    ) {
+        if !require_root("random archives") {
+            return Ok(());
+        }
+        let tmp = tempfile::tempdir().unwrap();
+        let victim = tree::dir(tmp.path(), "victim");
+        tree::file(&victim, "a", "a secret");
+        let before = tree::dump(&victim);
+        let lower = tree::dir(tmp.path(), "lower");
+        random::make(&lower, &base);
+        let mut layers = vec![Vec::new(), archive.build(), top.build()];
+        write_tree(&root(&lower), &mut layers[0]).unwrap();
+        let overlay = crate::support::overlay_layers(tmp.path(), &layers);
+        let whole = crate::support::whole_tree(tmp.path(), &layers);
+        prop_assert_eq!(tree::dump(&victim), before);
+        match (overlay, whole) {
+            (Ok(dirs), Ok(whole)) => {
+                let merged = mount(tmp.path(), &dirs, None);
+                prop_assert_eq!(tree::dump(&merged), tree::dump(&whole));
+            }
+            (Err(_), Err(_)) => {}
+            (overlay, whole) => prop_assert!(false, "overlay: {overlay:?}, whole tree: {whole:?}"),
+        }
+    }
 }
 
 proptest! {
@@ -24,7 +117,7 @@ proptest! {
 
     #[test]
     fn a_tree_comes_out_of_its_archive(steps in random::tree()) {
-        if !as_root("random trees") {
+        if !require_root("random trees") {
             return Ok(());
         }
         let tmp = tempfile::tempdir().unwrap();
@@ -45,7 +138,7 @@ proptest! {
 
     #[test]
     fn an_upper_comes_out_of_its_layer(steps in random::upper()) {
-        if !as_root("random uppers") {
+        if !require_root("random uppers") {
             return Ok(());
         }
         let tmp = tempfile::tempdir().unwrap();
@@ -65,7 +158,7 @@ proptest! {
 
     #[test]
     fn both_kinds_of_driver_show_the_same_tree(base in random::tree(), upper in random::upper()) {
-        if !as_root("random layers") {
+        if !require_root("random layers") {
             return Ok(());
         }
         let tmp = tempfile::tempdir().unwrap();
@@ -80,7 +173,7 @@ proptest! {
 
     #[test]
     fn the_difference_of_two_trees_turns_one_into_the_other(old in random::tree(), new in random::tree()) {
-        if !as_root("random trees") {
+        if !require_root("random trees") {
             return Ok(());
         }
         let tmp = tempfile::tempdir().unwrap();
@@ -102,7 +195,7 @@ proptest! {
 
     #[test]
     fn an_upper_says_what_two_trees_say(base in random::tree(), upper in random::upper()) {
-        if !as_root("random uppers") {
+        if !require_root("random uppers") {
             return Ok(());
         }
         let tmp = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 
 use regex_lite::Regex;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::str::FromStr;
 
 /// One `--filter`. Parses as clap's value parser of the option.
@@ -29,6 +30,24 @@ pub enum FilterError {
         /// All values that it was given.
         values: Vec<String>,
     },
+}
+
+impl Filter {
+    /// A filter of our own making.
+    pub fn new(key: &str, value: &str) -> Self {
+        Self { key: key.to_owned(), value: value.to_owned() }
+    }
+
+    /// The filter's name, `label!` for a negation.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
 }
 
 impl FromStr for Filter {

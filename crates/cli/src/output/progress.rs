@@ -21,6 +21,11 @@ pub fn for_stderr(quiet: bool) -> Box<dyn Progress> {
     }
 }
 
+/// Bars on a terminal, else nothing: for what Docker does in silence.
+pub fn on_terminal() -> Box<dyn Progress> {
+    for_stderr(!io::stderr().is_terminal())
+}
+
 /// A line for each beginning and end: `5f70bf18a086: Unpacking 1.2MB`, `5f70bf18a086: Done`.
 pub struct Lines<W> {
     out: Mutex<W>,

@@ -19,24 +19,20 @@ use clap::{Arg, Command};
 use std::error::Error;
 
 /// Docker's message and exit code for `err`, which parsing `args` (with the program's name first) with `root` gave.
-///
-/// `None` if clap has nothing to complain about and only shows something: help, the version.
-pub fn explain(err: &clap::Error, root: &Command, args: &[String]) -> Option<Failure> {
+/// Help and version, which are errors to clap, are the caller's.
+pub fn explain(err: &clap::Error, root: &Command, args: &[String]) -> Failure {
     let mut root = root.clone();
     root.build();
     let typed = Typed::find(&root, args);
-    let flag = |message: String| Some(typed.failure(message, "Run").code(USAGE));
+    let flag = |message: String| typed.failure(message, "Run").code(USAGE);
     match err.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => None,
         ErrorKind::UnknownArgument => match text(err, ContextKind::InvalidArg) {
             Some(unknown) if unknown.starts_with("--") => flag(format!("unknown flag: {unknown}")),
             Some(unknown) if unknown.starts_with('-') => flag(typed.unknown_short(unknown)),
-            _ => Some(typed.argument_count()),
+            _ => typed.argument_count(),
         },
-        ErrorKind::MissingRequiredArgument => Some(typed.argument_count()),
-        ErrorKind::InvalidSubcommand | ErrorKind::MissingSubcommand => Some(typed.unknown_command()),
+        ErrorKind::MissingRequiredArgument => typed.argument_count(),
+        ErrorKind::InvalidSubcommand | ErrorKind::MissingSubcommand => typed.unknown_command(),
         ErrorKind::InvalidValue if text(err, ContextKind::InvalidValue).is_none_or(str::is_empty) => {
             flag(typed.missing_value(err))
         }

@@ -69,7 +69,8 @@ impl Overlay2 {
         for entry in dir::list_sorted(&self.links)? {
             // What is no short name is not ours to judge.
             let Some(link) = link_name(&entry.name) else { continue };
-            let layer = self.resolve(&link)?.map(|id| meta::find(&self.home, OsStr::new(id.as_str()))).transpose()?;
+            let layer =
+                self.resolve(&link)?.map(|id| meta::find(&self.home, OsStr::new(id.as_str()))).transpose()?;
             if layer.flatten().is_none() {
                 findings.push(Finding { driver: NAME, layer: None, damage: Damage::DanglingShortName(link) });
             }

@@ -50,12 +50,21 @@ pub struct Overlay2 {
 
 impl Overlay2 {
     /// Opens the driver's home in the data root, and makes it if it is not there (0710, `l/` 0700).
+    ///
+    /// # Errors
+    /// [`Error::Option`]; [`Error::Unsupported`] for a file system that OverlayFS cannot use.
     pub fn open(config: &Config) -> Result<Self> {
         for option in config.options()? {
             check_option(&option, &config.root)?;
         }
         let home = dir::ensure(dir::open_path(&config.root)?, OsStr::new(NAME), 0o710)?;
+        let fresh = meta::find(&home, OsStr::new(LINKS))?.is_none();
         let links = dir::ensure(&home, OsStr::new(LINKS), 0o700)?;
+        if fresh && dir::list(&home)?.iter().any(|entry| entry.kind.is_none()) {
+            let what =
+                "the file system does not tell the kinds of directory entries (d_type); OverlayFS needs that";
+            return Err(Error::Unsupported { driver: NAME, what });
+        }
         Ok(Self {
             home,
             path: config.root.join(NAME),
@@ -111,16 +120,17 @@ impl Overlay2 {
 
     /// The lowers of a layer, nearest first, by short name and id.
     fn lowers(&self, stage: Option<&Stage>, layer: &Layer) -> Result<Vec<(LinkId, CacheId)>> {
-        let dangling = |link| Error::from(layer.finding(crate::Damage::DanglingLower(link)));
-        let known = |link: LinkId| {
-            let staged = stage.and_then(|stage| stage.linked(&link));
-            let id = match staged {
-                Some(id) => Some(id),
-                None => self.resolve(&link)?,
-            };
-            id.map(|id| (link, id)).ok_or_else(|| dangling(link))
+        let links = layer.lower()?.unwrap_or_default();
+        links.into_iter().map(|link| Ok((link, self.lower_id(stage, layer, link)?))).collect()
+    }
+
+    /// The layer that `lower` of `layer` names so.
+    fn lower_id(&self, stage: Option<&Stage>, layer: &Layer, link: LinkId) -> Result<CacheId> {
+        let id = match stage.and_then(|stage| stage.linked(&link)) {
+            Some(id) => Some(id),
+            None => self.resolve(&link)?,
         };
-        layer.lower()?.unwrap_or_default().into_iter().map(known).collect()
+        id.ok_or_else(|| layer.finding(crate::Damage::DanglingLower(link)).into())
     }
 }
 

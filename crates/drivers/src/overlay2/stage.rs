@@ -1,8 +1,9 @@
 //! Layers before they exist for everybody, and after.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
-use changeset::{Applied, Applier, Lowers, Whiteouts};
+use changeset::{Applied, Applier, Lowers, Pending, Whiteouts};
 use model::{CacheId, LinkId};
 use sys::{Root, atomic, dir, lock, tree};
 
@@ -27,13 +28,29 @@ impl Overlay2 {
         if self.exists(id)? || stage.contains(id)? {
             return Err(Error::Exists(id.clone()));
         }
-        let lower = parent.map(|parent| self.lower_above(&self.find(Some(stage), parent)?)).transpose()?;
-        let made = self.make(stage, name, lower.as_deref());
+        let parent = parent.map(|parent| self.find(Some(stage), parent)).transpose()?;
+        let lower = parent.as_ref().map(|parent| self.lower_above(parent)).transpose()?;
+        let made = self.make(stage, name, lower.as_deref()).and_then(|link| {
+            stage.note_link(link, id);
+            match &parent {
+                Some(parent) => self.inherit_root(&self.staged(stage, id)?, parent),
+                None => Ok(()),
+            }
+        });
         if made.is_err() {
-            let _ = tree::remove(stage.fd(), name);
+            let _ = tree::remove(stage, name);
         }
-        stage.note_link(made?, id);
-        self.commit_staged(stage, parent)
+        made?;
+        parent.map_or(Ok(()), |parent| self.commit_if_staged(stage, &parent))
+    }
+
+    /// Gives the new layer's root the attributes of its parent's: OverlayFS shows those of the nearest layer, and a
+    /// tree's root must not become another one because a container is made. (Docker makes it 0755 root always.)
+    fn inherit_root(&self, layer: &Layer, parent: &Layer) -> Result<()> {
+        let mut root = Pending::default();
+        root.implied.push(PathBuf::new());
+        root.settle(&layer.root()?, &Lowers::new(vec![parent.root()?], self.xattr_space()))?;
+        Ok(())
     }
 
     /// Makes the layer's directory, and gives it a short name.
@@ -56,19 +73,18 @@ impl Overlay2 {
         if links.len() > self.max_lowers { Err(Error::TooDeep) } else { Ok(links) }
     }
 
-    fn commit_staged(&self, stage: &Stage, parent: Option<&CacheId>) -> Result<()> {
-        match parent.map(|parent| self.layer_in(stage.fd(), stage.path(), parent)).transpose()?.flatten() {
-            Some(parent) => parent.commit(),
-            None => Ok(()),
-        }
+    /// Marks a staged parent at once; a published one is marked when its child is published.
+    fn commit_if_staged(&self, stage: &Stage, parent: &Layer) -> Result<()> {
+        if stage.contains(&parent.id)? { parent.commit() } else { Ok(()) }
     }
 
     pub(super) fn rebase_layer(&self, stage: &Stage, id: &CacheId, parent: &CacheId) -> Result<()> {
         let staged = self.staged(stage, id)?;
-        let lower = self.lower_above(&self.find(Some(stage), parent)?)?;
+        let parent = self.find(Some(stage), parent)?;
+        let lower = self.lower_above(&parent)?;
         dir::ensure(&staged.fd, OsStr::new(WORK), 0o700)?;
         atomic::write(&staged.fd, OsStr::new(LOWER), 0o644, layer::lower_text(&lower).as_bytes())?;
-        self.commit_staged(stage, Some(parent))
+        self.commit_if_staged(stage, &parent)
     }
 
     pub(super) fn applier_of(&self, stage: &Stage, id: &CacheId, unpack: &Unpack) -> Result<Applier> {
@@ -108,10 +124,8 @@ impl Overlay2 {
         let name = layer_name(id)?;
         let layer = self.staged(stage, id)?;
         let link = layer.link()?;
-        if let Some((_, parent)) = self.lowers(Some(stage), &layer)?.first()
-            && let Some(parent) = self.layer_in(&self.home, &self.path, parent)?
-        {
-            parent.commit()?;
+        if let Some(parent) = layer.lower()?.unwrap_or_default().first() {
+            self.published(&self.lower_id(Some(stage), &layer, *parent)?)?.commit()?;
         }
         match dir::rename_noreplace(stage, name, &self.home, name) {
             Err(e) if e.is_exists() => return Err(Error::Exists(id.clone())),

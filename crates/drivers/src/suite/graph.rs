@@ -11,7 +11,7 @@ use super::{Bench, Builder};
 pub fn create_empty(bench: &Bench) {
     let id = bench.container(None);
     assert!(bench.driver.exists(&id).unwrap());
-    assert_eq!(bench.driver.list().unwrap(), [id.clone()]);
+    assert_eq!(bench.driver.list().unwrap(), std::slice::from_ref(&id));
     bench.look(&id, |root| {
         let meta = fs::metadata(root).unwrap();
         assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.gid()), (0o755, 0, 0));
@@ -55,7 +55,8 @@ pub fn deep_layer_read(bench: &Bench) {
     let stage = bench.driver.stage().unwrap();
     let mut ids = Vec::new();
     for n in 0..count {
-        let archive = Builder::new().file(format!("{n}"), format!("layer {n}")).file("top", n.to_string()).build();
+        let archive =
+            Builder::new().file(format!("{n}"), format!("layer {n}")).file("top", n.to_string()).build();
         ids.push(bench.stage(&stage, ids.last(), &archive).unwrap());
     }
     bench.driver.publish(&stage, &ids).unwrap();
@@ -108,7 +109,16 @@ pub fn changes(bench: &Bench) {
     );
     let container = bench.container(Some(&parent));
     assert_eq!(bench.changes(&container, Some(&parent)), [""; 0]);
-    let expected = ["C /changed", "C /dir", "A /dir/new", "D /dir/gone", "D /empty", "A /made", "A /made/in", "C /modes"];
+    let expected = [
+        "C /changed",
+        "C /dir",
+        "A /dir/new",
+        "D /dir/gone",
+        "D /empty",
+        "A /made",
+        "A /made/in",
+        "C /modes",
+    ];
     let mut expected = expected.to_vec();
     expected.sort_by_key(|line| &line[2..]);
     let root = bench.driver.mount(&container, crate::Access::Write).unwrap();

@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use archive::tar::Kind;
+use model::CacheId;
 use testkit::archive::{TIME, entry};
 use testkit::tree::dump;
 
@@ -15,13 +16,11 @@ use crate::LayerKind;
 fn survives(bench: &Bench, archive: Builder) {
     let base = bench.layer(None, Builder::new().file("base", "x"));
     let layer = bench.layer(Some(&base), archive);
-    let tree = bench.look(&layer, dump);
-    let container = bench.container(Some(&layer));
-    let root = bench.driver.mount(&container, crate::Access::Write).unwrap();
-    assert_eq!(dump(&root), tree);
-    bench.driver.unmount(&container).unwrap();
-    let copy = bench.commit(&layer, Some(&base));
-    assert_eq!(bench.look(&copy, dump), tree);
+    // The first line is the root, which has no entry in a difference.
+    let tree = |id: &CacheId| bench.look(id, |root| dump(root).split_off(1));
+    let (container, copy) = (bench.container(Some(&layer)), bench.commit(&layer, Some(&base)));
+    assert_eq!(tree(&container), tree(&layer));
+    assert_eq!(tree(&copy), tree(&layer));
 }
 
 /// A whiteout hides one name, an opaque directory all names below; what the layer itself brings stays.
@@ -63,7 +62,8 @@ pub fn whiteouts_and_opaque_directories(bench: &Bench) {
 /// An opaque root hides everything below.
 pub fn opaque_root(bench: &Bench) {
     let lower = bench.layer(None, Builder::new().file("old", "x").dir("dir").file("dir/old", "x"));
-    let upper = bench.layer(Some(&lower), Builder::new().file(".wh..wh..opq", "").dir("dir").file("dir/new", "x"));
+    let upper =
+        bench.layer(Some(&lower), Builder::new().file(".wh..wh..opq", "").dir("dir").file("dir/new", "x"));
     bench.look(&bench.container(Some(&upper)), |root| {
         assert!(!root.join("old").exists() && !root.join("dir/old").exists());
         assert!(root.join("dir/new").exists());
@@ -97,7 +97,8 @@ pub fn nanoseconds(bench: &Bench) {
         .symlink("link", "dir/file");
     let layer = bench.layer(None, archive);
     bench.look(&bench.container(Some(&layer)), |root| {
-        let time = |path: &str| fs::symlink_metadata(root.join(path)).map(|m| (m.mtime(), m.mtime_nsec())).unwrap();
+        let time =
+            |path: &str| fs::symlink_metadata(root.join(path)).map(|m| (m.mtime(), m.mtime_nsec())).unwrap();
         for path in ["dir", "dir/file", "link"] {
             assert_eq!(time(path), (TIME.secs, TIME.nanos.into()), "{path}");
         }
@@ -108,7 +109,8 @@ pub fn nanoseconds(bench: &Bench) {
 /// Holes are holes on the disk too, and in the copy.
 pub fn sparse_files_stay_sparse(bench: &Bench) {
     let size = 64 << 20;
-    let layer = bench.layer(None, Builder::new().sparse("sparse", &[(1 << 20, b"data"), (size - 4, b"tail")], size));
+    let layer =
+        bench.layer(None, Builder::new().sparse("sparse", &[(1 << 20, b"data"), (size - 4, b"tail")], size));
     let container = bench.container(Some(&layer));
     for id in [&layer, &container, &bench.commit(&layer, None)] {
         bench.look(id, |root| {
@@ -142,7 +144,8 @@ pub fn devices_and_fifos(bench: &Bench) {
 
 /// Names of one file, in the layer and to a file of a lower layer; Docker's overlay2 cannot do the latter.
 pub fn hard_links_within_and_to_a_lower_layer(bench: &Bench) {
-    let lower = bench.layer(None, Builder::new().dir("dir").file_with("dir/lower", "low", |e| e.mode = 0o4755));
+    let lower =
+        bench.layer(None, Builder::new().dir("dir").file_with("dir/lower", "low", |e| e.mode = 0o4755));
     let upper = bench.layer(
         Some(&lower),
         Builder::new().file("one", "1").hardlink("two", "one").hardlink("linked", "dir/lower"),
@@ -154,14 +157,16 @@ pub fn hard_links_within_and_to_a_lower_layer(bench: &Bench) {
         let meta = fs::metadata(root.join("linked")).unwrap();
         assert_eq!((meta.mode() & 0o7777, meta.nlink()), (0o4755, 2));
     });
-    let error = bench.try_layer(Some(&lower), &Builder::new().hardlink("linked", "nowhere").build()).unwrap_err();
+    let error =
+        bench.try_layer(Some(&lower), &Builder::new().hardlink("linked", "nowhere").build()).unwrap_err();
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
 
 /// A directory that the archive does not name keeps what it is below; a new one is 0755.
 pub fn implied_directories(bench: &Bench) {
     let lower = bench.layer(None, Builder::new().dir_with("private", |e| (e.mode, e.uid) = (0o700, 42)));
-    let upper = bench.layer(Some(&lower), Builder::new().file("private/file", "x").file("new/deep/file", "x"));
+    let upper =
+        bench.layer(Some(&lower), Builder::new().file("private/file", "x").file("new/deep/file", "x"));
     bench.look(&bench.container(Some(&upper)), |root| {
         let of = |path: &str| fs::metadata(root.join(path)).map(|m| (m.mode() & 0o7777, m.uid())).unwrap();
         assert_eq!((of("private"), of("new"), of("new/deep")), ((0o700, 42), (0o755, 0), (0o755, 0)));
@@ -178,7 +183,9 @@ pub fn symlinks_do_not_lead_out(bench: &Bench) {
         Builder::new().symlink("out", to).file("out/file", "x"),
         Builder::new().symlink("out", "../../../../../../../../..").file(format!("out{to}/file"), "x"),
         Builder::new().file(format!("../../../../../../../../../..{to}/file"), "x"),
-        Builder::new().hardlink("linked", format!("../../../../../../../../../..{to}/file")).file("linked", "x"),
+        Builder::new()
+            .hardlink("linked", format!("../../../../../../../../../..{to}/file"))
+            .file("linked", "x"),
         Builder::new().symlink("out", format!("{to}/file")).hardlink("linked", "out").file("linked", "x"),
         Builder::new().symlink("out", to).file("out/.wh.file", ""),
         Builder::new().symlink("out", to).file("out/.wh..wh..opq", ""),
@@ -220,7 +227,7 @@ pub fn a_bad_layer_is_never_published(bench: &Bench) {
         Builder::new().file("dir/.wh..", "").build(),
     ] {
         bench.try_layer(Some(&base), &archive).unwrap_err();
-        assert_eq!(bench.driver.list().unwrap(), [base.clone()]);
+        assert_eq!(bench.driver.list().unwrap(), std::slice::from_ref(&base));
     }
     bench.driver.sweep().unwrap();
     assert!(leftovers(bench).is_empty());
@@ -229,7 +236,8 @@ pub fn a_bad_layer_is_never_published(bench: &Bench) {
 /// What a driver's `.layercake` holds beside its empty directories.
 pub(super) fn leftovers(bench: &Bench) -> Vec<std::path::PathBuf> {
     let aside = bench.driver.home().join(crate::aside::NAME);
-    let list = |path: &Path| fs::read_dir(path).map_or_else(|_| vec![], |d| d.map(|e| e.unwrap().path()).collect());
+    let list =
+        |path: &Path| fs::read_dir(path).map_or_else(|_| vec![], |d| d.map(|e| e.unwrap().path()).collect());
     ["staging", "trash"].iter().flat_map(|name| list(&aside.join(name))).collect::<Vec<_>>()
 }
 

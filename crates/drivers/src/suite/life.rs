@@ -53,7 +53,8 @@ pub fn reserved_names(bench: &Bench) {
 pub fn layers_of_one_stage_publish_together(bench: &Bench) {
     let stage = bench.driver.stage().unwrap();
     let ids = [new_id(), new_id(), new_id()];
-    let archive = |n: usize| Builder::new().dir("dir").file(format!("dir/{n}"), "").file("top", n.to_string()).build();
+    let archive =
+        |n: usize| Builder::new().dir("dir").file(format!("dir/{n}"), "").file("top", n.to_string()).build();
     let fill = |n: usize| {
         let applied = bench.apply(&stage, &ids[n], &archive(n)).unwrap();
         bench.driver.finish(&stage, &ids[n], applied).unwrap();
@@ -88,7 +89,7 @@ pub fn a_failed_publish_publishes_nothing(bench: &Bench) {
         let other = bench.driver.stage().unwrap();
         let first = bench.stage(&other, None, &Builder::new().build()).unwrap();
         assert!(bench.driver.publish(&other, &[first.clone(), bad.clone()]).is_err());
-        assert_eq!(bench.driver.list().unwrap(), [taken.clone()]);
+        assert_eq!(bench.driver.list().unwrap(), std::slice::from_ref(&taken));
     }
     assert!(bench.look(&taken, |root| root.join("theirs").exists()));
     bench.driver.publish(&stage, &[id]).unwrap();
@@ -121,7 +122,7 @@ pub fn discard_and_sweep(bench: &Bench) {
     let top = bench.layer(Some(&base), Builder::new().file("top", "x"));
     bench.driver.discard(&top).unwrap();
     bench.driver.discard(&top).unwrap();
-    assert_eq!(bench.reopen().list().unwrap(), [base.clone()]);
+    assert_eq!(bench.reopen().list().unwrap(), std::slice::from_ref(&base));
     assert!(matches!(bench.driver.layer_root(&top), Err(Error::NoLayer(_))));
     assert_eq!(leftovers(bench).len(), 1);
     assert_eq!(bench.driver.sweep().unwrap().removed, 1);
@@ -234,8 +235,7 @@ pub fn a_healthy_store_has_no_findings(bench: &Bench) {
     bench.look(&top, |_| ());
     let mounted = bench.container(Some(&top));
     bench.driver.mount(&mounted, Access::Write).unwrap();
-    for (id, parent) in
-        [(&base, None), (&top, Some(&base)), (&container, Some(&top)), (&mounted, Some(&top))]
+    for (id, parent) in [(&base, None), (&top, Some(&base)), (&container, Some(&top)), (&mounted, Some(&top))]
     {
         assert_eq!(bench.driver.check(id, parent).unwrap(), []);
         assert_eq!(bench.driver.check(id, None).unwrap(), []);

@@ -45,7 +45,9 @@ pub fn basic(bench: &Bench) {
 pub fn reuse_after_discard(bench: &Bench) {
     let base = bench.layer(None, Builder::new().file("base", ""));
     let id = super::new_id();
-    for kind in [crate::LayerKind::ReadOnly, crate::LayerKind::Writable { size: None }, crate::LayerKind::ReadOnly] {
+    for kind in
+        [crate::LayerKind::ReadOnly, crate::LayerKind::Writable { size: None }, crate::LayerKind::ReadOnly]
+    {
         let stage = bench.driver.stage().unwrap();
         bench.driver.prepare(&stage, &id, Some(&base), kind).unwrap();
         bench.driver.publish(&stage, std::slice::from_ref(&id)).unwrap();
@@ -117,7 +119,9 @@ pub fn directory_attributes_over_three_layers(bench: &Bench) {
         assert_eq!(of("d2"), (0o1777, 2));
         assert_eq!(of("d3"), (0o700, 3));
         assert_eq!(of("d4"), (0o700, 44));
-        assert!(!root.join("d1/file").exists() && root.join("d3/file").exists() && root.join("d3/more").exists());
+        assert!(
+            !root.join("d1/file").exists() && root.join("d3/file").exists() && root.join("d3/more").exists()
+        );
     });
 }
 
@@ -233,7 +237,10 @@ pub fn every_layer_of_128(bench: &Bench) {
         let container = bench.edited(top.as_ref(), change);
         let without = Without { times: true, ..Without::default() };
         if n % 16 == 15 {
-            assert_eq!(bench.look(&container, |root| dump_without(root, without)), dump_without(flat.path(), without));
+            assert_eq!(
+                bench.look(&container, |root| dump_without(root, without)),
+                dump_without(flat.path(), without)
+            );
         }
         top = Some(bench.commit(&container, top.as_ref()));
         bench.driver.discard(&container).unwrap();

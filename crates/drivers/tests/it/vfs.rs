@@ -17,7 +17,8 @@ drivers::conformance!(super::open);
 fn directories_are_docker_s() {
     run("directories_are_docker_s", open, |bench: &Bench| {
         let id = bench.layer(None, Builder::new().file("file", "x"));
-        let mode = |path: &str| fs::metadata(bench.config.root.join(path)).unwrap().permissions().mode() & 0o7777;
+        let mode =
+            |path: &str| fs::metadata(bench.config.root.join(path)).unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode("vfs"), 0o710);
         assert_eq!(mode("vfs/dir"), 0o710);
         assert_eq!(mode(&format!("vfs/dir/{id}")), 0o755);

@@ -135,6 +135,11 @@ impl StagedLayer<'_> {
         Ok(())
     }
 
+    /// What it was finished with.
+    pub fn record(&self) -> Option<&LayerRecord> {
+        self.record.as_ref()
+    }
+
     /// Makes the staged files durable, one by one. For several layers [`DataRoot::sync`](crate::DataRoot::sync) is
     /// faster.
     ///

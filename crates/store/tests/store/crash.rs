@@ -80,10 +80,14 @@ impl Recording {
 
     /// The ways to lose things that differ at this point.
     fn losses(&self, count: usize) -> BTreeSet<Lost> {
-        let dirs = self.ops[..count].iter().filter_map(named_in).map(|dir| Lost::NamesIn(dir.to_owned()));
-        // What lies in the private directory was never promised to anybody.
-        let shared = dirs.filter(|lost| !matches!(lost, Lost::NamesIn(d) if d.starts_with(self.root.join("layercake"))));
-        shared.chain([Lost::Content]).collect()
+        let private = self.root.join("layercake");
+        let dirs = self.ops[..count].iter().enumerate().filter_map(|(i, op)| {
+            let dir = named_in(op)?;
+            // What lies in the private directory was never promised to anybody.
+            let matters = !dir.starts_with(&private) && !is_dir_synced(dir, &self.ops[i + 1..count]);
+            matters.then(|| Lost::NamesIn(dir.to_owned()))
+        });
+        dirs.chain([Lost::Content]).collect()
     }
 }
 
@@ -172,6 +176,10 @@ fn assert_whole(root: &DataRoot, context: &str) {
     }
     let damaged: Vec<String> = problems(root).into_iter().filter(|p| !is_leftover(p)).collect();
     assert!(damaged.is_empty(), "{context}: {damaged:#?}");
+    for chain in root.layers().list().unwrap() {
+        let id = root.layers().get(&chain).unwrap().cache_id;
+        assert!(root.path().join(DRIVER).join(id.as_str()).exists(), "{context}: {chain} without its files");
+    }
 }
 
 /// Garbage that a sweep removes, and what is only half of a removal.
@@ -225,7 +233,11 @@ fn a_power_cut_at_any_moment_leaves_all_or_nothing() {
             let writer = DataRoot::open(tmp.path(), DRIVER, Mode::Write).unwrap();
             world::sweep(&writer).unwrap();
             assert_eq!(problems(&writer), Vec::<String>::new(), "swept: {context}");
+            assert_eq!(world::driver_problems(&writer), Vec::<String>::new(), "swept: {context}");
             assert_kept(&writer, &done, count, &context);
+            if lost == Lost::Content && count % 7 != 0 {
+                continue;
+            }
             world::load(&writer, &[1, 2], "again").unwrap_or_else(|e| panic!("load: {context}: {e}"));
         }
     }

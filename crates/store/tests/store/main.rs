@@ -1,5 +1,7 @@
 //! The store as its callers see it, on real directories.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
+
 mod crash;
 mod containers;
 mod damage;

@@ -53,6 +53,7 @@ fn the_whole_life_at_once_leaves_an_empty_store() {
         }
     });
     assert!(problems(&world.root).is_empty());
+    assert!(crate::world::driver_problems(&world.root).is_empty());
     assert!(world.root.layers().list().unwrap().is_empty());
     assert_eq!(std::fs::read_dir(world.path().join("layercake/work")).unwrap().count(), 0);
 }

@@ -54,7 +54,7 @@ fn work_without_notes_goes_by_itself() {
 fn what_was_not_published_is_discarded_and_what_is_used_stays() {
     let world = World::new();
     load(&world.root, &[1], "x").unwrap();
-    let used = stack(&[1]).remove(0);
+    let used = world.root.layers().get(&stack(&[1])[0].chain).unwrap();
     let work = world.root.begin().unwrap();
     let [never, other] = ["never", "other"].map(|id| CacheId::parse(id).unwrap());
     let layer = |cache_id: &CacheId, chain| Intent::Layer { cache_id: cache_id.clone(), chain };
@@ -134,4 +134,20 @@ fn temporary_files_of_docker_and_us_go() {
     assert!(problems(&world.root).is_empty());
     assert_eq!(names(&world, "image/overlay2/layerdb/tmp"), 0);
     assert_eq!(names(&world, "image/overlay2"), 4);
+}
+
+#[test]
+fn a_layer_that_a_command_relies_on_stays_until_it_ends() {
+    let world = World::new();
+    load(&world.root, &[1, 2], "x").unwrap();
+    let chains: Vec<_> = stack(&[1, 2, 3]).iter().map(|l| l.chain).collect();
+    let work = world.root.begin().unwrap();
+    let held = work.hold(&world.root.commit().unwrap(), &[chains[0], chains[2]]).unwrap();
+    assert_eq!(held, [chains[0]]);
+    crate::world::remove_image(&world.root, "x").unwrap();
+    assert_eq!(world.root.layers().list().unwrap(), [chains[0]]);
+    // The command fails, and leaves the layer to the sweep: its other user is gone.
+    drop(work);
+    sweep(&world.root).unwrap();
+    assert!(world.root.layers().list().unwrap().is_empty());
 }

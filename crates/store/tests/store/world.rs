@@ -1,11 +1,14 @@
 //! A small store to test with, and the steps that a command takes.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 
 use model::config::{ContainerConfig, ImageConfig};
 use model::{CacheId, ChainId, ContainerId, ContainerName, DiffId, ImageId, MountId, Platform, Timestamp};
-use store::{Container, DataRoot, HostConfig, Intent, LayerRecord, Mode, MountRecord, NewContainer};
+use store::{
+    Container, DataRoot, HostConfig, Intent, LayerRecord, Mode, MountRecord, NewContainer, Published, RemovingLayer,
+};
 
 pub const DRIVER: &str = "overlay2";
 
@@ -37,6 +40,48 @@ impl World {
     }
 }
 
+/// The driver of these tests: an empty directory for each layer.
+fn driver(root: &DataRoot) -> sys::OwnedFd {
+    sys::dir::ensure(root.fd(), DRIVER.as_ref(), 0o710).unwrap()
+}
+
+fn make(root: &DataRoot, id: impl Into<CacheId>) {
+    sys::dir::mkdir(driver(root), id.into().as_str().as_ref(), 0o710).unwrap();
+}
+
+fn discard(root: &DataRoot, id: impl Into<CacheId>) {
+    sys::tree::remove(driver(root), id.into().as_str().as_ref()).unwrap();
+}
+
+fn discard_mount(root: &DataRoot, id: MountId) {
+    discard(root, id);
+    discard(root, id.init());
+}
+
+fn finish_removal(root: &DataRoot, removing: Vec<RemovingLayer>) -> store::Result<()> {
+    for layer in removing {
+        layer.cache_id.iter().for_each(|id| discard(root, id.clone()));
+        root.layers().finish_remove(layer)?;
+    }
+    Ok(())
+}
+
+/// What the driver has and the store does not name, and the other way round.
+pub fn driver_problems(root: &DataRoot) -> Vec<String> {
+    let entries = sys::dir::list(driver(root)).unwrap();
+    let has: BTreeSet<String> = entries.into_iter().map(|e| e.name.into_string().unwrap()).collect();
+    let mut named = BTreeSet::new();
+    for chain in root.layers().list().unwrap() {
+        named.insert(root.layers().get(&chain).unwrap().cache_id.to_string());
+    }
+    for container in root.mounts().list().unwrap() {
+        let record = root.mounts().get(&container).unwrap();
+        named.extend([record.mount_id, record.init_id.unwrap()].map(|id| id.to_string()));
+    }
+    let lost = named.difference(&has).map(|id| format!("the driver has lost {id}"));
+    lost.chain(has.difference(&named).map(|id| format!("nothing names {id}"))).collect()
+}
+
 pub fn diff(n: u8) -> DiffId {
     DiffId::of(&[n])
 }
@@ -48,7 +93,7 @@ pub fn stack(numbers: &[u8]) -> Vec<LayerRecord> {
     ChainId::each(&diffs)
         .zip(&diffs)
         .map(|(chain, diff)| {
-            let cache_id = CacheId::from_random(*chain.digest().as_bytes());
+            let cache_id = CacheId::from_random(sys::process::random());
             LayerRecord { chain, diff: *diff, parent: parent.replace(chain), cache_id, size: 7 }
         })
         .collect()
@@ -69,7 +114,9 @@ pub fn config(numbers: &[u8]) -> Vec<u8> {
 /// Loads an image as a command does, and gives it a name.
 pub fn load(root: &DataRoot, numbers: &[u8], name: &str) -> store::Result<ImageId> {
     let work = root.begin()?;
-    let new: Vec<_> = stack(numbers).into_iter().filter(|l| !root.layers().exists(&l.chain).unwrap()).collect();
+    let all = stack(numbers);
+    let held = work.hold(&root.commit()?, &all.iter().map(|l| l.chain).collect::<Vec<_>>())?;
+    let new: Vec<_> = all.into_iter().filter(|l| !held.contains(&l.chain)).collect();
     let intents: Vec<_> = new
         .iter()
         .map(|l| Intent::Layer { cache_id: l.cache_id.clone(), chain: Some(l.chain) })
@@ -77,6 +124,7 @@ pub fn load(root: &DataRoot, numbers: &[u8], name: &str) -> store::Result<ImageI
     work.note(&intents)?;
     let mut staged = Vec::new();
     for record in new {
+        make(root, record.cache_id.clone());
         let mut layer = root.layers().stage(&work)?;
         layer.tar_split()?.write_all(b"split").unwrap();
         layer.finish(record)?;
@@ -85,12 +133,19 @@ pub fn load(root: &DataRoot, numbers: &[u8], name: &str) -> store::Result<ImageI
     let image = root.images().stage(&work, config(numbers))?;
     root.sync()?;
     let lock = root.commit()?;
+    let mut surplus = Vec::new();
     for layer in staged {
-        root.layers().publish(&lock, layer)?;
+        let id = layer.record().unwrap().cache_id.clone();
+        match root.layers().publish(&lock, layer)? {
+            Published::New => {}
+            Published::Already(_) => surplus.push(id),
+            Published::Replaced(old) => surplus.extend(old),
+        }
     }
     let id = root.images().publish(&lock, image)?;
     root.references().update(&lock, |names| names.tag(&name.parse().unwrap(), id))?;
     drop(lock);
+    surplus.into_iter().for_each(|id| discard(root, id));
     work.finish()?;
     Ok(id)
 }
@@ -118,7 +173,11 @@ pub fn create(root: &DataRoot, n: u8, name: &str, image: &ImageConfig) -> store:
     let mount_id = MountId::from_random([n ^ 0xff; 32]);
     let work = root.begin()?;
     let record = MountRecord { mount_id, init_id: Some(mount_id.init()), parent: image.chain_id() };
+    work.hold(&root.commit()?, record.parent.as_slice())?;
     let mount = root.mounts().stage(&work, &id, record)?;
+    make(root, mount_id);
+    make(root, mount_id.init());
+    sys::dir::sync(driver(root))?;
     let container = root.containers().stage(&work, document(id, name, Some(image.id())), &HostConfig::new(true))?;
     mount.sync()?;
     container.sync()?;
@@ -134,9 +193,11 @@ pub fn create(root: &DataRoot, n: u8, name: &str, image: &ImageConfig) -> store:
 pub fn remove_container(root: &DataRoot, id: &ContainerId) -> store::Result<()> {
     let work = root.begin()?;
     let lock = root.commit()?;
+    let mount_id = root.mounts().get(id)?.mount_id;
     root.containers().remove(&lock, &work, id)?;
     root.mounts().remove(&lock, &work, id)?;
     drop(lock);
+    discard_mount(root, mount_id);
     work.finish()
 }
 
@@ -150,10 +211,10 @@ pub fn remove_image(root: &DataRoot, name: &str) -> store::Result<()> {
     root.images().remove(&lock, &id)?;
     let removing = root.layers().release(&lock, &[top])?;
     drop(lock);
-    removing.into_iter().try_for_each(|layer| root.layers().finish_remove(layer))
+    finish_removal(root, removing)
 }
 
-/// What a sweep comes to when the driver has nothing to do: all steps are taken in the store.
+/// Sweeps as a command does.
 pub fn sweep(root: &DataRoot) -> store::Result<()> {
     let leftovers = root.sweep()?;
     for dead in leftovers.works {
@@ -162,20 +223,21 @@ pub fn sweep(root: &DataRoot) -> store::Result<()> {
         let mut removing = Vec::new();
         for step in dead.undo(&lock)? {
             match step {
-                store::Undo::Discard(_) => {}
+                store::Undo::Discard(id) => discard(root, id),
                 store::Undo::Release(chain) => removing.extend(root.layers().release(&lock, &[chain])?),
-                store::Undo::Unmount { container, parent, .. } => {
+                store::Undo::Unmount { container, parent, mount_id } => {
                     root.mounts().remove(&lock, &work, &container)?;
+                    discard_mount(root, mount_id);
                     removing.extend(root.layers().release(&lock, parent.as_slice())?);
                 }
             }
         }
         drop(lock);
-        removing.into_iter().try_for_each(|layer| root.layers().finish_remove(layer))?;
+        finish_removal(root, removing)?;
         work.finish()?;
         dead.finish()?;
     }
-    leftovers.removing.into_iter().try_for_each(|layer| root.layers().finish_remove(layer))
+    finish_removal(root, leftovers.removing)
 }
 
 /// Everything that is wrong, as text.

@@ -26,8 +26,7 @@ fn record(root: &Path, act: impl FnOnce()) -> Vec<Op> {
     }));
     act();
     sys::record::stop();
-    let log = log.lock().unwrap().clone();
-    log
+    std::mem::take(&mut *log.lock().unwrap())
 }
 
 /// Repeats a change in a copy of the data root.
@@ -40,6 +39,7 @@ fn replay(op: &Op, root: &Path, copy: &Path) {
         Op::Symlink { path, target } => std::os::unix::fs::symlink(target, moved(path)).unwrap(),
         Op::Unlink { path } => fs::remove_file(moved(path)).unwrap(),
         Op::Rmdir { path } => fs::remove_dir(moved(path)).unwrap(),
+        Op::Write { path, data, .. } => fs::write(moved(path), data).unwrap(),
         Op::Chmod { .. } | Op::SyncFile { .. } | Op::SyncDir { .. } => {}
         other => panic!("a change that this test cannot repeat: {other:?}"),
     }

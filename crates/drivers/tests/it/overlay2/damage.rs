@@ -39,7 +39,9 @@ impl Stack {
 
     /// Repairs parents first, as the trait says, until nothing more is found.
     fn repair(&self, driver: &dyn Driver) {
-        for (id, parent) in [(&self.base, None), (&self.top, Some(&self.base)), (&self.container, Some(&self.top))] {
+        for (id, parent) in
+            [(&self.base, None), (&self.top, Some(&self.base)), (&self.container, Some(&self.top))]
+        {
             for finding in driver.check(id, parent).unwrap() {
                 driver.repair(&finding).unwrap();
                 driver.repair(&finding).unwrap();
@@ -90,7 +92,12 @@ fn a_short_name_leads_elsewhere() {
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/etc", &path).unwrap();
         assert!(bench.driver.mount(&stack.container, Access::Write).is_err());
-        vec![Damage::ShortName(name), Damage::DanglingLower(name), Damage::DanglingLower(name), Damage::DanglingShortName(name)]
+        vec![
+            Damage::ShortName(name),
+            Damage::DanglingLower(name),
+            Damage::DanglingLower(name),
+            Damage::DanglingShortName(name),
+        ]
     });
 }
 
@@ -127,7 +134,9 @@ fn a_lower_that_names_the_link_directory() {
 
 #[test]
 fn a_lower_is_empty_missing_or_wrong() {
-    for (content, why) in [(Some(""), "is empty"), (None, "is missing"), (Some("base"), "is not the chain of its parent")] {
+    for (content, why) in
+        [(Some(""), "is empty"), (None, "is missing"), (Some("base"), "is not the chain of its parent")]
+    {
         mends("a_lower_is_empty_missing_or_wrong", |_, stack| {
             let path = stack.path(&stack.container, "lower");
             match content {
@@ -199,7 +208,8 @@ fn lost_files_are_named_and_left() {
 fn unknown_things_are_neither_judged_nor_touched() {
     run("unknown_things_are_neither_judged_nor_touched", super::open, |bench| {
         let stack = Stack::new(bench);
-        let unknown = [stack.home.join("l/README"), stack.home.join("notes"), stack.path(&stack.top, "notes")];
+        let unknown =
+            [stack.home.join("l/README"), stack.home.join("notes"), stack.path(&stack.top, "notes")];
         unknown.iter().for_each(|path| fs::write(path, "mine").unwrap());
         fs::create_dir(stack.home.join("metacopy-check123")).unwrap();
         assert_eq!(stack.damages(&*bench.driver), []);

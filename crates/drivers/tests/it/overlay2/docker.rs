@@ -37,7 +37,14 @@ fn files_modes_and_contents() {
         assert_eq!(names(&home.join(base.as_str())), ["committed", "diff", "link"]);
         assert_eq!(names(&home.join(top.as_str())), ["committed", "diff", "link", "lower", "work"]);
         assert_eq!(names(&home.join(container.as_str())), ["diff", "link", "lower", "work"]);
-        let modes = [("", 0o710), ("diff", 0o755), ("link", 0o644), ("lower", 0o644), ("work", 0o700), ("committed", 0o600)];
+        let modes = [
+            ("", 0o710),
+            ("diff", 0o755),
+            ("link", 0o644),
+            ("lower", 0o644),
+            ("work", 0o700),
+            ("committed", 0o600),
+        ];
         for (name, expected) in modes {
             assert_eq!(mode(of(&top, name)), expected, "{name}");
         }
@@ -46,7 +53,10 @@ fn files_modes_and_contents() {
         assert_eq!(text(of(&top, "lower")), format!("l/{}", link(&base)));
         assert_eq!(text(of(&container, "lower")), format!("l/{}:l/{}", link(&top), link(&base)));
         assert_eq!(text(of(&top, "committed")), "");
-        assert_eq!(fs::read_link(home.join("l").join(link(&top))).unwrap(), Path::new(&format!("../{top}/diff")));
+        assert_eq!(
+            fs::read_link(home.join("l").join(link(&top))).unwrap(),
+            Path::new(&format!("../{top}/diff"))
+        );
         assert_eq!(names(&home.join("l")).len(), 3);
     });
 }
@@ -107,7 +117,10 @@ fn what_is_mounted_for_writing() {
             assert!(matches!(bench.driver.mount(id, Access::Write), Err(Error::ReadOnly { .. })));
         }
         let alone = bench.container(None);
-        assert_eq!(bench.driver.mount(&alone, Access::Write).unwrap(), bench.driver.home().join(alone.as_str()).join("diff"));
+        assert_eq!(
+            bench.driver.mount(&alone, Access::Write).unwrap(),
+            bench.driver.home().join(alone.as_str()).join("diff")
+        );
         assert_eq!(bench.driver.mounted(&alone).unwrap(), None);
         bench.driver.mount(&container, Access::Read).unwrap();
         let refused = bench.driver.mount(&container, Access::Write).unwrap_err();

@@ -10,7 +10,11 @@ use drivers::suite::{Bench, Builder, run};
 
 /// Bytes of a file that are in the page cache, or `None` without fincore(1).
 fn cached(path: &Path) -> Option<u64> {
-    let output = Command::new("fincore").args(["--bytes", "--noheadings", "--output", "RES"]).arg(path).output().ok()?;
+    let output = Command::new("fincore")
+        .args(["--bytes", "--noheadings", "--output", "RES"])
+        .arg(path)
+        .output()
+        .ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
@@ -21,14 +25,18 @@ fn two_containers_share_the_page_cache_of_their_image() {
         let size = 4 << 20;
         let image = bench.layer(None, Builder::new().file("library", vec![7; size]));
         let [one, two] = [(); 2].map(|()| bench.container(Some(&image)));
-        let [one, two] = [&one, &two].map(|id| bench.driver.mount(id, Access::Write).unwrap().join("library"));
+        let [one, two] =
+            [&one, &two].map(|id| bench.driver.mount(id, Access::Write).unwrap().join("library"));
         let lower = bench.driver.layer_root(&image).unwrap().path().join("library");
 
         let ino = |path: &Path| fs::metadata(path).unwrap().ino();
         assert_eq!((ino(&one), ino(&two)), (ino(&lower), ino(&lower)));
 
         sys::dir::sync_fs(sys::dir::open_path(&bench.config.root).unwrap()).unwrap();
-        let drop_cache = Command::new("dd").arg(format!("if={}", lower.display())).args(["iflag=nocache", "count=0"]).output();
+        let drop_cache = Command::new("dd")
+            .arg(format!("if={}", lower.display()))
+            .args(["iflag=nocache", "count=0"])
+            .output();
         let (Ok(_), Some(cold)) = (drop_cache, cached(&lower)) else {
             return testkit::machine::skip("the page cache", "needs dd and fincore");
         };
@@ -72,9 +80,10 @@ fn processes_that_mount_at_once_make_one_mount() {
         });
         assert_eq!(sys::mount::table(&bench.config.root).unwrap().len(), 1);
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| bench.reopen().unmount(&id).unwrap())).collect();
-            let ended = threads.into_iter().filter(|_| true).map(|t| t.join().unwrap()).filter(|ended| *ended).count();
-            assert_eq!(ended, 1);
+            let threads: Vec<_> =
+                (0..16).map(|_| scope.spawn(|| bench.reopen().unmount(&id).unwrap())).collect();
+            let ended: Vec<bool> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+            assert_eq!(ended.iter().filter(|ended| **ended).count(), 1, "one of them ended the mount");
         });
         assert_eq!(sys::mount::table(&bench.config.root).unwrap(), []);
     });
@@ -85,7 +94,8 @@ fn processes_that_mount_at_once_make_one_mount() {
 #[test]
 fn what_a_container_does_shows_in_its_upper() {
     run("what_a_container_does_shows_in_its_upper", super::open, |bench: &Bench| {
-        let image = bench.layer(None, Builder::new().dir("dir").file("dir/a", "x").dir("moved").file("gone", "x"));
+        let image =
+            bench.layer(None, Builder::new().dir("dir").file("dir/a", "x").dir("moved").file("gone", "x"));
         let id = bench.container(Some(&image));
         let upper = bench.driver.layer_root(&id).unwrap().path().to_owned();
         bench.edit(&id, |root| {

@@ -1,6 +1,7 @@
 //! Without root: in a user namespace, with `userxattr`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use drivers::suite::{Bench, Builder, run};
 use drivers::{Config, Driver, Overlay2, Result};
@@ -15,7 +16,8 @@ fn a_container_s_life() {
         return;
     }
     run("a_container_s_life", open, |bench: &Bench| {
-        let base = bench.layer(None, Builder::new().dir("dir").file("dir/old", "x").file("gone", "x").file("kept", "x"));
+        let base = bench
+            .layer(None, Builder::new().dir("dir").file("dir/old", "x").file("gone", "x").file("kept", "x"));
         let archive = Builder::new()
             .file(".wh.gone", "")
             .dir("dir")
@@ -24,10 +26,13 @@ fn a_container_s_life() {
             .char_device("null", 1, 3);
         let top = bench.layer(Some(&base), archive);
         let container = bench.edited(Some(&top), |root| {
-            assert!(!root.join("gone").exists() && !root.join("dir/old").exists() && !root.join("null").exists());
+            assert!(
+                !root.join("gone").exists() && !root.join("dir/old").exists() && !root.join("null").exists()
+            );
             fs::write(root.join("kept"), "changed").unwrap();
             fs::remove_dir(root.join("dir")).unwrap();
             fs::create_dir(root.join("dir")).unwrap();
+            fs::set_permissions(root.join("dir"), fs::Permissions::from_mode(0o755)).unwrap();
             fs::remove_file(root.join("foreign")).unwrap();
         });
         assert_eq!(bench.changes(&container, Some(&top)), ["D /foreign", "C /kept"]);
@@ -35,7 +40,7 @@ fn a_container_s_life() {
         assert_eq!(bench.look(&copy, |root| fs::read(root.join("kept")).unwrap()), b"changed");
         let status = bench.driver.status().unwrap();
         assert_eq!(status.last().unwrap(), &("userxattr".to_owned(), "true".to_owned()));
-        for id in [&base, &top, &container, &copy] {
+        for id in [&copy, &container, &top, &base] {
             assert_eq!(bench.driver.check(id, None).unwrap(), []);
             bench.driver.discard(id).unwrap();
         }

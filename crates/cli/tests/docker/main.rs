@@ -1,0 +1,38 @@
+//! Real Docker daemons as witnesses that layercake's data root is theirs.
+//!
+//! Two of them, if the machine has them: the distribution's `dockerd` (as installed, or named by `DOCKERD`; Debian 12
+//! has 20.10 with the classic builder), and the newest that the peers' tree has (`PEERS_TREE`; 28.5 with BuildKit).
+//! Every test runs once with each. It has a directory of its own, in which layercake and the daemon work on one data
+//! root in turn; the daemon lives in a mount and a process namespace that end with the test, whatever happens.
+//!
+//! The images come from `tests/fixtures`: a few kilobytes with everything that a layer can hold, and with a program,
+//! `/bin/do`, that containers run.
+
+mod archives;
+mod daemon;
+mod damaged;
+mod emptied;
+mod from_docker;
+mod live;
+mod said;
+mod to_docker;
+mod witness;
+mod world;
+
+/// Makes a test for each witness out of each function `fn name(world: &World)`.
+macro_rules! witnessed {
+    ($($name:ident)*) => {
+        $(mod $name {
+            #[test]
+            fn by_the_distributions_docker() {
+                $crate::witness::call($crate::witness::Witness::Distribution, module_path!(), super::$name);
+            }
+
+            #[test]
+            fn by_the_newest_docker() {
+                $crate::witness::call($crate::witness::Witness::Newest, module_path!(), super::$name);
+            }
+        })*
+    };
+}
+use witnessed;
