@@ -64,12 +64,6 @@ pub enum Error {
     },
 }
 
-impl Error {
-    pub(crate) fn entry(path: &[u8], fault: EntryFault) -> Self {
-        Self::Entry { path: as_path(path).to_owned(), fault }
-    }
-}
-
 /// What is wrong with an entry of a layer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -28,6 +28,8 @@
 //! - Markers of AUFS (`.wh..wh.*`) mean nothing and are skipped. Other names that begin with `.wh.` are refused, and
 //!   so is a marker with content, and the device 0:0, which OverlayFS takes for a whiteout.
 //! - OverlayFS's own attributes are dropped.
+//! - What OverlayFS would show otherwise than a whole tree is mended once the lower layers are there
+//!   ([`Pending::settle`]): an opaque root, which it ignores, and deletions of nothing, which it lists.
 //! - A hard link may lead to an earlier file of the layer or to one of a lower layer that this layer leaves there.
 //!   The attributes of its entry are not applied: they are the file's.
 

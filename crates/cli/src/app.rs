@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    check, commit, completion, container, cp, create, diff, export, history, image, images, import, info, inspect,
-    load, mount, ps, reclaim, rename, rm, rmi, save, system, tag, umount, version,
+    check, commit, completion, container, cp, create, diff, export, history, image, images, import, info,
+    inspect, load, mount, ps, reclaim, rename, rm, rmi, save, system, tag, umount, version,
 };
 use crate::context::{Context, Globals};
 use crate::output::failure::Failure;
@@ -163,7 +163,7 @@ pub fn tree() -> clap::Command {
 
 /// A switch takes a value (`--all=false`), an option's value may begin with `-`, and of an option that is given twice
 /// the last one counts.
-fn with_dockers_flags(command: clap::Command) -> clap::Command {
+pub(crate) fn with_dockers_flags(command: clap::Command) -> clap::Command {
     command
         .args_override_self(true)
         .mut_args(|arg| match arg.get_action() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use model::Timestamp;
 
@@ -21,11 +21,10 @@ pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     if let Ok(time) = Timestamp::parse(text) {
         return Some(time);
     }
-    let local = text
-        .parse::<DateTime>()
-        .ok()
-        .filter(|_| text.contains('T'))
-        .or_else(|| Some(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight())))?;
+    let local = match text.contains(['T', ' ']) {
+        true => text.parse::<DateTime>().ok().filter(|_| !text.contains(' '))?,
+        false => text.parse::<Date>().ok()?.to_datetime(Time::midnight()),
+    };
     let time = local.to_zoned(zone.clone()).ok()?.timestamp();
     Timestamp::parse(&time.to_string()).ok()
 }
@@ -42,15 +41,8 @@ fn unix(text: &str) -> Option<(i64, u32)> {
 
 /// Go's durations: `300ms`, `1.5h`, `2h45m`.
 fn duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, f64); 7] = [
-        ("ns", 1e-9),
-        ("us", 1e-6),
-        ("µs", 1e-6),
-        ("ms", 1e-3),
-        ("s", 1.0),
-        ("m", 60.0),
-        ("h", 3600.0),
-    ];
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {
@@ -86,7 +78,11 @@ mod tests {
             ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
             ("2026-01-02T03:04:05.5+02:00", "2026-01-02T01:04:05.5Z"),
         ] {
-            assert_eq!(parse(text, now, &zone).map(|time| time.to_string()).as_deref(), Some(expected), "{text}");
+            assert_eq!(
+                parse(text, now, &zone).map(|time| time.to_string()).as_deref(),
+                Some(expected),
+                "{text}"
+            );
         }
         for bad in ["", "h", "1", "1x", "yesterday", "-1h", "2026-13-01", "2026-01-02 03:04", "1.2.3"] {
             let read = parse(bad, now, &zone);

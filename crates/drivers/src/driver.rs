@@ -190,9 +190,12 @@ pub trait Driver: Send + Sync {
     fn metadata(&self, id: &CacheId) -> Result<Vec<(String, String)>>;
 
     /// Makes the layer not exist: unmounts it and moves it to the trash. Takes the same short time whatever its size,
-    /// and gives back no space; that does [`sweep`](Driver::sweep). Not durable: after a power cut the layer can be
-    /// there again, without a record that names it. A layer that is not there is no error.
+    /// and gives back no space; that does [`sweep`](Driver::sweep). Not durable before [`sync`](Driver::sync): after a
+    /// power cut the layer can be there again. A layer that is not there is no error.
     fn discard(&self, id: &CacheId) -> Result<()>;
+
+    /// Makes durable what was discarded: once for several layers, before the last record that names them goes.
+    fn sync(&self) -> Result<()>;
 
     /// Removes what is in the trash, and the stages of owners that died. Several processes can sweep at once, and one
     /// that is killed leaves the rest to the next. With nothing to do it costs a few system calls.

@@ -1,6 +1,7 @@
 //! Drivers: how layers lie on the disk and become one tree.
 //!
-//! [`Driver`] is the specification, and [`suite`] the test of it that every driver passes. Two drivers exist:
+//! [`Driver`] is the specification, and `suite` (with the feature of that name) the test of it that every driver
+//! passes. Two drivers exist:
 //!
 //! | driver | a layer is | a container's tree is |
 //! | --- | --- | --- |

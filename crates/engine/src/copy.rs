@@ -68,7 +68,7 @@ impl Engine {
         let mut source = self.source(container, path, follow)?;
         if follow && source.name != b"." {
             // Docker's client gives the copy the link's name, but the raw archive has the name of the target.
-            source.name = Spelled::new(Path::new("/"), &source.path).name();
+            source.name = Spelled::new(Path::new("/"), &Path::new("/").join(&source.path)).name();
         }
         let mut archive = ToArchive::new(out);
         walk(&source.tree, &source.path, &source.name, &mut archive)?;
@@ -159,7 +159,7 @@ impl Engine {
     /// The container's tree.
     pub(crate) fn container_tree(&self, container: &ContainerId) -> Result<Tree> {
         let mount = self.store.mounts().get(container)?;
-        Ok(Tree::new(self.merged(None, &mount.mount_id.into())?))
+        Ok(Tree::new(self.driver.view(None, &mount.mount_id.into())?))
     }
 
     fn container_path(&self, container: &ContainerId, path: &Path) -> Result<Spelled> {

@@ -20,7 +20,7 @@ impl Engine {
         let tree = self.container_tree(container)?.into_layers();
         let item = container.short();
         progress.start(&item, Phase::Writing, None);
-        let mut archive = ToArchive::new(Counted { out, count: &mut |bytes| progress.advance(&item, bytes) });
+        let mut archive = ToArchive::new(Counted { out, count: |bytes| progress.advance(&item, bytes) });
         walk(&tree, Path::new(""), b"", &mut archive)?;
         archive.finish()?.flush().map_err(Error::io("write", "archive"))?;
         progress.finish(&item);
@@ -29,12 +29,12 @@ impl Engine {
 }
 
 /// Tells how much was written.
-struct Counted<'a> {
+struct Counted<'a, F> {
     out: &'a mut dyn Write,
-    count: &'a mut dyn FnMut(u64),
+    count: F,
 }
 
-impl Write for Counted<'_> {
+impl<F: FnMut(u64)> Write for Counted<'_, F> {
     fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
         let n = self.out.write(buf)?;
         (self.count)(n as u64);

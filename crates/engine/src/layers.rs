@@ -129,8 +129,8 @@ impl Engine {
         for layer in layers {
             let record = &layer.record;
             match self.store.layers().find(&record.chain) {
-                Ok(Some(theirs)) => drop(moved.insert(record.chain, theirs.cache_id)),
-                Ok(None) | Err(store::Error::BrokenLayer { .. }) => {
+                Ok(Some(theirs)) if self.is_whole(&theirs)? => drop(moved.insert(record.chain, theirs.cache_id)),
+                Ok(_) | Err(store::Error::BrokenLayer { .. }) => {
                     let parent = record.parent.and_then(|parent| moved.get(&parent));
                     if let Some(parent) = parent
                         && self.driver.capabilities().independent_layers
@@ -146,10 +146,18 @@ impl Engine {
         let ids: Vec<CacheId> = wanted.iter().map(|layer| layer.record.cache_id.clone()).collect();
         self.driver.publish(&stage, &ids)?;
         for layer in wanted {
-            // Under the lock nobody can have been faster; a damaged entry's files are swept by `check --repair`.
+            // A record that is sound but whose files are not has to make room. Its files stay: layers on top of it may
+            // be linked to them until `check --repair` links these to the new ones and sweeps the old.
+            let damaged = matches!(self.store.layers().find(&layer.record.chain), Ok(Some(_)));
+            let old = if damaged { self.store.layers().begin_remove(lock, &[layer.record.chain])? } else { Vec::new() };
             match self.store.layers().publish(lock, layer.staged)? {
                 Published::New | Published::Replaced(_) => {}
+                // Under the lock nobody can have been faster.
                 Published::Already(_) => self.driver.discard(&layer.record.cache_id)?,
+            }
+            for old in old {
+                self.store.layers().finish_remove(old)?;
+                self.clear_suspect(&layer.record.chain)?;
             }
         }
         self.store.layers().sync()?;
@@ -175,6 +183,7 @@ impl Engine {
         let shared: Vec<ChainId> =
             ChainId::each(image.diff_ids()).filter(|chain| !above.contains(chain)).collect();
         self.publish_layers(&lock, layers, &shared)?;
+        self.note_images(&lock, work, &[image.id()])?;
         let id = self.store.images().publish(&lock, staged)?;
         mark(&lock, &id)?;
         self.store.images().set_last_updated(&lock, &id, crate::now())?;
@@ -182,6 +191,17 @@ impl Engine {
             self.store.references().update(&lock, |names| names.tag(name, id).map(drop))?;
         }
         Ok(id)
+    }
+
+    /// Notes images that are about to be published and are new, so that a crash leaves none without its names.
+    pub(crate) fn note_images(&self, _lock: &CommitLock<'_>, work: &Work<'_>, images: &[ImageId]) -> Result<()> {
+        let mut new = Vec::new();
+        for id in images {
+            if !self.store.images().exists(id)? {
+                new.push(Intent::Image { id: *id });
+            }
+        }
+        Ok(work.note(&new)?)
     }
 
     /// What unpacking an archive may do.
@@ -192,19 +212,14 @@ impl Engine {
     /// Takes layers that nothing uses any more out of the store, and those below them. Their files go to the trash.
     /// Answers with the chains, the topmost first.
     pub(crate) fn release_layers(&self, lock: &CommitLock<'_>, tops: &[ChainId]) -> Result<Vec<ChainId>> {
-        let mut released = Vec::new();
-        for layer in self.store.layers().release(lock, tops)? {
-            released.push(layer.chain);
-            self.finish_removal(layer)?;
-        }
+        let removing = self.store.layers().release(lock, tops)?;
+        let released = removing.iter().map(|layer| layer.chain).collect();
+        self.discard_layers(removing)?;
         Ok(released)
     }
 
     /// Discards the files of a layer that has no name any more.
     pub(crate) fn finish_removal(&self, layer: RemovingLayer) -> Result<()> {
-        if let Some(id) = &layer.cache_id {
-            self.driver.discard(id)?;
-        }
-        Ok(self.store.layers().finish_remove(layer)?)
+        self.discard_layers(vec![layer])
     }
 }

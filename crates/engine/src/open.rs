@@ -63,9 +63,7 @@ impl Engine {
         if leftovers.is_empty() {
             return Ok(());
         }
-        for layer in leftovers.removing {
-            self.finish_removal(layer)?;
-        }
+        self.discard_layers(leftovers.removing)?;
         for work in leftovers.works {
             {
                 let lock = self.store.commit()?;
@@ -73,6 +71,7 @@ impl Engine {
                     self.undo(&lock, step)?;
                 }
             }
+            self.driver.sync()?;
             work.finish()?;
         }
         Ok(())
@@ -82,6 +81,7 @@ impl Engine {
         match step {
             Undo::Discard(id) => Ok(self.driver.discard(&id)?),
             Undo::Release(chain) => self.release_layers(lock, &[chain]).map(drop),
+            Undo::RemoveImage(id) => Ok(self.store.images().remove(lock, &id)?),
             Undo::Unmount { container, mount_id, parent } => {
                 let work = self.store.begin()?;
                 self.store.mounts().remove(lock, &work, &container)?;

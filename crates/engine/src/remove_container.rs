@@ -31,6 +31,7 @@ impl Engine {
                 if let Some(init) = &mount.init_id {
                     self.driver.discard(&init.clone().into())?;
                 }
+                self.driver.sync()?;
                 self.store.sizes().forget(&mount.mount_id)?;
                 self.release_layers(&lock, mount.parent.as_slice())?;
             }

@@ -53,13 +53,14 @@ impl Engine {
     /// Does what the plan says. From names to layers: whatever is interrupted, nothing that is left lacks anything.
     pub(crate) fn carry_out(&self, lock: CommitLock<'_>, plan: Plan<'_>) -> Result<Vec<Removed>> {
         let Plan { report, names, images, layers, .. } = plan;
-        // The layers are noted before their users go, so that a crash in between does not leave them for ever.
-        let work = if layers.is_empty() { None } else { Some(self.store.begin()?) };
+        // Noted before they lose their names and users, so that a crash in between does not leave them for ever.
+        let noted_layers = layers.iter().filter_map(|layer| {
+            Some(Intent::Layer { cache_id: layer.cache_id.clone()?, chain: Some(layer.chain) })
+        });
+        let noted: Vec<Intent> = images.iter().map(|id| Intent::Image { id: *id }).chain(noted_layers).collect();
+        let work = if noted.is_empty() { None } else { Some(self.store.begin()?) };
         if let Some(work) = &work {
-            let noted = layers.iter().filter_map(|layer| {
-                Some(Intent::Layer { cache_id: layer.cache_id.clone()?, chain: Some(layer.chain) })
-            });
-            work.note(&noted.collect::<Vec<_>>())?;
+            work.note(&noted)?;
         }
         self.store.references().update(&lock, |now| {
             *now = names;
@@ -97,7 +98,7 @@ impl Engine {
             }
         }
         // Else a power cut could bring the files back after the last record that names them is gone.
-        sys::dir::sync(sys::dir::open_path(self.driver.home())?)?;
+        self.driver.sync()?;
         for layer in removing {
             self.store.layers().finish_remove(layer)?;
         }

@@ -212,7 +212,10 @@ impl Containers<'_> {
             };
             match self.find(&id) {
                 Ok(Some(container)) if container.driver() == self.root.driver() => {
-                    if !matches!(self.root.mounts().find(&id), Ok(Some(_)) | Err(Error::BrokenContainer { .. })) {
+                    if !matches!(
+                        self.root.mounts().find(&id),
+                        Ok(Some(_)) | Err(Error::BrokenContainer { .. })
+                    ) {
                         report(Damage::MountMissing);
                     }
                     if let Some(image) = container.image()

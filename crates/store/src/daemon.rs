@@ -30,11 +30,14 @@ pub(crate) struct Guard {
 
 /// The databases that are there, below the data root.
 pub(crate) fn databases(root: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = ["volumes/metadata.db", "network/files/local-kv.db"].map(PathBuf::from).into();
+    let mut found: Vec<PathBuf> =
+        ["volumes/metadata.db", "network/files/local-kv.db"].map(PathBuf::from).into();
     if let Ok(dir) = sys::dir::open_path(&root.join("buildkit"))
         && let Ok(names) = crate::small::names(dir)
     {
-        found.extend(names.iter().filter(|name| name.ends_with(".db")).map(|name| Path::new("buildkit").join(name)));
+        found.extend(
+            names.iter().filter(|name| name.ends_with(".db")).map(|name| Path::new("buildkit").join(name)),
+        );
     }
     found.retain(|file| sys::meta::of_path(&root.join(file)).is_ok_and(|m| m.kind == sys::FileKind::File));
     found

@@ -101,7 +101,9 @@ pub enum Error {
     AmbiguousTag,
 
     /// The container name is taken.
-    #[error("Conflict. The container name {name:?} is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name.")]
+    #[error(
+        "Conflict. The container name {name:?} is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."
+    )]
     NameInUse {
         /// The name, with its slash.
         name: String,

@@ -212,7 +212,11 @@ impl Images<'_> {
             match ImageId::from_hex(&name) {
                 Ok(id) => {
                     let damage = self.damage(&id)?;
-                    findings.extend(damage.map(|damage| Finding { path, subject: Subject::Image(id), damage }));
+                    findings.extend(damage.map(|damage| Finding {
+                        path,
+                        subject: Subject::Image(id),
+                        damage,
+                    }));
                 }
                 Err(_) => {
                     let temporary = name.starts_with(sys::atomic::TEMP_PREFIX);
@@ -225,8 +229,12 @@ impl Images<'_> {
             let path = self.root.image_path("imagedb/metadata/sha256").join(&name);
             match ImageId::from_hex(&name) {
                 Ok(id) if self.exists(&id)? => {}
-                Ok(id) => findings.push(Finding { path, subject: Subject::Image(id), damage: Damage::Orphan }),
-                Err(_) => findings.push(Finding { path, subject: Subject::Leftover, damage: Damage::Unknown }),
+                Ok(id) => {
+                    findings.push(Finding { path, subject: Subject::Image(id), damage: Damage::Orphan })
+                }
+                Err(_) => {
+                    findings.push(Finding { path, subject: Subject::Leftover, damage: Damage::Unknown })
+                }
             }
         }
         Ok(findings)

@@ -82,7 +82,12 @@ impl Mounts<'_> {
     ///
     /// # Errors
     /// System calls.
-    pub fn stage<'a>(&self, work: &'a Work<'a>, id: &ContainerId, record: MountRecord) -> Result<StagedMount<'a>> {
+    pub fn stage<'a>(
+        &self,
+        work: &'a Work<'a>,
+        id: &ContainerId,
+        record: MountRecord,
+    ) -> Result<StagedMount<'a>> {
         work.note(&[Intent::Mount { container: *id, mount_id: record.mount_id }])?;
         let name = work.next_name("mount");
         let dir = sys::dir::ensure(work.fd(), os(&name), 0o755)?;
@@ -143,7 +148,9 @@ impl Mounts<'_> {
                 continue;
             };
             let damage = match self.find(&id) {
-                Ok(Some(MountRecord { parent: Some(parent), .. })) if !self.root.layers().exists(&parent)? => {
+                Ok(Some(MountRecord { parent: Some(parent), .. }))
+                    if !self.root.layers().exists(&parent)? =>
+                {
                     Some(Damage::LayerMissing(parent))
                 }
                 Ok(_) if !self.root.containers().exists(&id)? => Some(Damage::Orphan),

@@ -114,7 +114,9 @@ impl Repositories {
     pub fn iter(&self) -> impl Iterator<Item = (Reference, ImageId)> {
         self.map
             .iter()
-            .flat_map(|(repository, names)| names.iter().map(move |(name, id)| parse_entry(repository, name, id)))
+            .flat_map(|(repository, names)| {
+                names.iter().map(move |(name, id)| parse_entry(repository, name, id))
+            })
             .filter_map(std::result::Result::ok)
     }
 
@@ -167,7 +169,8 @@ impl Repositories {
         let mut removed = vec![key];
         if removed[0].digest().is_none() {
             let repository = removed[0].familiar_name();
-            let rest: Vec<_> = self.of_image(&id).into_iter().filter(|r| r.familiar_name() == repository).collect();
+            let rest: Vec<_> =
+                self.of_image(&id).into_iter().filter(|r| r.familiar_name() == repository).collect();
             if rest.iter().all(|r| r.digest().is_some()) {
                 rest.iter().for_each(|r| self.delete(r));
                 removed.extend(rest);
@@ -220,7 +223,9 @@ fn parse_entry(repository: &str, name: &str, id: &str) -> Result<(Reference, Ima
     Ok((reference, id))
 }
 
-fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 

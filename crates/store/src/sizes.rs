@@ -58,9 +58,10 @@ fn encode(size: u64, stamp: &[u8]) -> Vec<u8> {
 /// FNV-1a: after a power cut the file may have its length and not its content.
 fn check_sum(size: u64, stamp: &[u8]) -> u64 {
     let bytes = size.to_le_bytes();
-    bytes.iter().chain(stamp).fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    bytes
+        .iter()
+        .chain(stamp)
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use model::{CacheId, ChainId, ContainerId, MountId};
+use model::{CacheId, ChainId, ContainerId, ImageId, MountId};
 
 use crate::commit::CommitLock;
 use crate::error::{Error, Result};
 use crate::layers::RemovingLayer;
 use crate::root::DataRoot;
+use crate::backrefs::User;
 use crate::small::{names_in, os};
 use crate::work::{self, DeadWork, Intent};
 
@@ -37,6 +38,8 @@ pub enum Undo {
     /// This layer was published, but what was to use it perhaps not: [`Layers::release`](crate::Layers::release) it,
     /// which leaves it alone if it is used.
     Release(ChainId),
+    /// This image has neither a name nor a user: [`Images::remove`](crate::Images::remove) it.
+    RemoveImage(ImageId),
     /// This entry in `layerdb/mounts` has no container: [`Mounts::remove`](crate::Mounts::remove) it, then discard
     /// the driver's directory and that of its init layer, and release the layer that it stood on.
     Unmount {
@@ -97,7 +100,7 @@ impl DeadWork<'_> {
     /// # Errors
     /// System calls.
     pub fn undo(&self, lock: &CommitLock<'_>) -> Result<Vec<Undo>> {
-        let (mut steps, mut held) = (Vec::new(), Vec::new());
+        let (mut steps, mut images, mut held) = (Vec::new(), Vec::new(), Vec::new());
         // A directory may be noted twice: before it is made, and once its chain is known.
         let mut chains: BTreeMap<&CacheId, Option<&ChainId>> = BTreeMap::new();
         for intent in self.intents.iter().rev() {
@@ -109,10 +112,13 @@ impl DeadWork<'_> {
                 Intent::Mount { container, mount_id } => {
                     steps.extend(undo_mount(lock.root, container, mount_id)?);
                 }
+                Intent::Image { id } => images.push(*id),
                 // Whoever removed what else used it has left it to us.
                 Intent::Hold { chain } => held.push(Undo::Release(*chain)),
             }
         }
+        images.reverse();
+        steps.extend(undo_images(lock.root, images)?.into_iter().map(Undo::RemoveImage));
         let mut layers = Vec::new();
         for intent in self.intents.iter().rev() {
             let Intent::Layer { cache_id, .. } = intent else { continue };
@@ -134,6 +140,24 @@ fn undo_mount(root: &DataRoot, container: &ContainerId, mount_id: &MountId) -> R
         return Ok(vec![Undo::Unmount { container: *container, mount_id: *mount_id, parent }]);
     }
     Ok(vec![Undo::Discard((*mount_id).into()), Undo::Discard(mount_id.init().into())])
+}
+
+/// Which of these images go. They were noted children first: a child that goes is no user.
+fn undo_images(root: &DataRoot, images: Vec<ImageId>) -> Result<Vec<ImageId>> {
+    let names = match root.references().read() {
+        Ok(names) => names.by_image(),
+        // Which images have names is not known: none goes.
+        Err(Error::BrokenFile { .. }) => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut going: Vec<ImageId> = Vec::new();
+    for id in images {
+        let goes = |user: &User| matches!(user, User::Image(child) if going.contains(child));
+        if !names.contains_key(&id) && root.backrefs().of_image(&id)?.iter().all(goes) {
+            going.push(id);
+        }
+    }
+    Ok(going)
 }
 
 fn undo_layer(root: &DataRoot, cache_id: &CacheId, chain: Option<&ChainId>) -> Result<Option<Undo>> {

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use model::{CacheId, ChainId, ContainerId, MountId};
+use model::{CacheId, ChainId, ContainerId, ImageId, MountId};
 use sys::OwnedFd;
 use sys::lock::{Lock, Mutual};
 
@@ -39,6 +39,11 @@ pub enum Intent {
         container: ContainerId,
         /// The driver's directory.
         mount_id: MountId,
+    },
+    /// An image that is published or removed: if the command dies, it stays only with a name or a user.
+    Image {
+        /// The image.
+        id: ImageId,
     },
     /// A layer of somebody else that must not go while the command runs: see [`Work::hold`].
     Hold {
@@ -78,7 +83,9 @@ impl DataRoot {
             sys::dir::mkdir(all, os(&name), 0o700)?;
             // A sweep that comes between these calls takes the directory for garbage. Then there is another name.
             let Some(fd) = find_dir(all, &name)? else { continue };
-            let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&fd)?, Mutual::Exclusive)? else { continue };
+            let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&fd)?, Mutual::Exclusive)? else {
+                continue;
+            };
             if sys::meta::find(all, os(&name))?.is_some() {
                 let (next, notes) = (AtomicU64::new(0), Mutex::new(Notes::default()));
                 return Ok(Work { root: self, name, fd, _lock: lock, next, notes });
@@ -151,7 +158,8 @@ impl Work<'_> {
         Ok(Some(fd))
     }
 
-    /// Removes the directory. Everything noted has been published with its users, or taken back.
+    /// Removes the directory. Everything noted has been published with its users, or taken back. What the driver took
+    /// back has to be durable: without the notes, a directory that comes back with the power is found by a check only.
     ///
     /// # Errors
     /// System calls; the next sweep tries again.
@@ -251,6 +259,7 @@ fn line(intent: &Intent) -> String {
         Intent::Layer { cache_id, chain: None } => format!("layer - {cache_id}"),
         Intent::Layer { cache_id, chain: Some(chain) } => format!("layer {chain} {cache_id}"),
         Intent::Mount { container, mount_id } => format!("mount {container} {mount_id}"),
+        Intent::Image { id } => format!("image {id} -"),
         Intent::Hold { chain } => format!("hold {chain} -"),
     }
 }
@@ -266,6 +275,7 @@ fn parse(line: &str) -> Option<Intent> {
         ("mount", container, mount) => {
             Some(Intent::Mount { container: container.parse().ok()?, mount_id: mount.parse().ok()? })
         }
+        ("image", id, "-") => Some(Intent::Image { id: id.parse().ok()? }),
         ("hold", chain, "-") => Some(Intent::Hold { chain: chain.parse().ok()? }),
         _ => None,
     }

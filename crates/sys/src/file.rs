@@ -3,7 +3,7 @@
 use rustix::fs as rfs;
 use rustix::io::Errno;
 
-use crate::AsFd;
+use crate::{AsFd, OwnedFd};
 use crate::error::{At, Result};
 use crate::record::{self, Op};
 
@@ -21,6 +21,28 @@ pub fn write_all(fd: impl AsFd, mut data: &[u8]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A file as a stream to write to, for encoders that want one.
+#[derive(Debug)]
+pub struct Writer(OwnedFd);
+
+impl Writer {
+    /// Writes from the file's position on.
+    pub fn new(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl std::io::Write for Writer {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        write_all(&self.0, data)?;
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes all of `data` at `offset`.

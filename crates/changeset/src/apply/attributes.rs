@@ -169,8 +169,8 @@ impl Attributes {
     }
 
     /// Makes a lower layer's directory fit to be written in, and says what to give back to it at the end.
-    pub(super) fn borrow_dir(&self, fd: &OwnedFd, now: &Meta) -> sys::Result<Late> {
-        let mut late = Late::time(now.mtime);
+    pub(super) fn borrow_dir(&self, fd: &OwnedFd, now: &Meta, as_new: Time) -> sys::Result<Late> {
+        let mut late = Late { as_new, ..Late::time(now.mtime) };
         late.default_acl = xattr::get_fd(fd, OsStr::new(DEFAULT_ACL))?;
         if late.default_acl.is_some() {
             xattr::remove_fd(fd, OsStr::new(DEFAULT_ACL))?;

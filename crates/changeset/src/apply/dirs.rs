@@ -135,8 +135,8 @@ impl Applier {
         let (_, name) = name::split(real);
         let late = match meta::find(&parent, name)? {
             Some(found) if found.kind == FileKind::Dir => {
-                let late = self.attributes.borrow_dir(&dir::open(&parent, name)?, &found)?;
-                Late { as_new: stamp(entry.mtime), ..late }
+                let fd = dir::open(&parent, name)?;
+                self.attributes.borrow_dir(&fd, &found, stamp(entry.mtime))?
             }
             found => {
                 if found.is_some() {
@@ -158,7 +158,8 @@ impl Applier {
     /// Notes what the root is to get back, before the layer changes it.
     pub(super) fn touch_root(&mut self) -> sys::Result<()> {
         let fd = &self.open[0].fd;
-        let late = self.attributes.borrow_dir(fd, &meta::of_fd(fd)?)?;
+        let meta = meta::of_fd(fd)?;
+        let late = self.attributes.borrow_dir(fd, &meta, meta.mtime)?;
         self.late.insert(Vec::new(), late);
         Ok(())
     }

@@ -79,7 +79,7 @@ fn any_archive() -> impl Strategy<Value = Entries> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..config() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..config() })]
 
     #[test]
     fn any_archive_means_the_same_to_both_kinds_of_driver(

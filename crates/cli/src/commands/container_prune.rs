@@ -1,11 +1,11 @@
 //! `container prune`: removes containers that do not run.
 
-use super::image_prune::{options, report};
+use super::image_prune::{options, print};
 use crate::context::Context;
 use crate::options::Wait;
 use crate::output::failure::Failure;
 use crate::output::filter::Filter;
-use crate::output::{prompt, stdout};
+use crate::output::prompt;
 
 /// Remove all stopped containers
 #[derive(Debug, clap::Args)]
@@ -33,5 +33,5 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let engine = context.write()?;
     let pruned = engine.prune_containers(&options)?;
     context.reclaim(&engine, args.wait.wait)?;
-    stdout::print(&report(&pruned, false))
+    print(&pruned, false)
 }

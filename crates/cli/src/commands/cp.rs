@@ -1,11 +1,15 @@
 //! `cp`: files between a container and the host.
 
-use std::io;
+use std::fmt;
+use std::io::{self, IsTerminal};
 use std::path::Path;
+
+use engine::copy::CopyOptions;
+use model::size;
 
 use crate::context::Context;
 use crate::output::failure::Failure;
-use crate::output::stdout::Stream;
+use crate::output::stdout::{self, Stream};
 
 /// What Docker's help says.
 const ABOUT: &str = "\
@@ -55,28 +59,49 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn copy_out(args: &Args, context: &Context, container: &str, path: &str, local: &str) -> Result<(), Failure> {
+fn copy_out(args: &Args, context: &Context, name: &str, path: &str, local: &str) -> Result<(), Failure> {
     let engine = context.read()?;
-    let container = engine.find_container(container)?;
+    let container = engine.find_container(name)?;
     if local == "-" {
-        return Stream::run(|out| Ok(engine.copy_from(&container, Path::new(path), args.follow_link, out)?));
+        return Stream::run(|out| {
+            Ok(engine.copy_from(&container, Path::new(path), args.follow_link, out)?)
+        });
     }
-    Err(Failure::refused("not yet"))
+    let copied = engine.copy_out(&container, Path::new(path), Path::new(local), options(args))?;
+    let destination = std::path::absolute(local).unwrap_or_else(|_| local.into());
+    report(args, copied, &destination.display());
+    Ok(())
 }
 
-fn copy_in(args: &Args, context: &Context, local: &str, container: &str, path: &str) -> Result<(), Failure> {
+fn copy_in(args: &Args, context: &Context, local: &str, name: &str, path: &str) -> Result<(), Failure> {
     let engine = context.write()?;
-    let container = engine.find_container(container)?;
+    let container = engine.find_container(name)?;
     if local == "-" {
-        return Ok(engine.copy_to(&container, Path::new(path), &mut io::stdin().lock(), args.archive)?);
+        return Ok(engine.copy_to(&container, Path::new(path), Box::new(io::stdin()))?);
     }
-    Err(Failure::refused("not yet"))
+    let copied = engine.copy_in(Path::new(local), &container, Path::new(path), options(args))?;
+    report(args, copied, &format_args!("{name}:{path}"));
+    Ok(())
+}
+
+fn options(args: &Args) -> CopyOptions {
+    CopyOptions { follow: args.follow_link, keep_owners: args.archive }
+}
+
+/// Says on a terminal how much was copied.
+fn report(args: &Args, bytes: u64, destination: &dyn fmt::Display) {
+    if !args.quiet && io::stdout().is_terminal() {
+        let size = size::human_with_precision(bytes, 3);
+        stdout::complain(format_args!("Successfully copied {size} to {destination}"));
+    }
 }
 
 /// The container and the path in it, or a path here, which begins with `/` or `.` if it has a colon in it.
 fn split(arg: &str) -> (Option<&str>, &str) {
     match arg.split_once(':') {
-        Some((container, path)) if !container.starts_with(['/', '.']) => (Some(container).filter(|c| !c.is_empty()), path),
+        Some((container, path)) if !container.starts_with(['/', '.']) => {
+            (Some(container).filter(|c| !c.is_empty()), path)
+        }
         _ => (None, arg),
     }
 }

@@ -80,7 +80,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (image, command) = args.image_and_command.split_first().ok_or_else(|| Failure::plain("no image"))?;
     Reference::parse_any(image).map_err(Failure::plain)?;
     if !matches!(args.pull.as_str(), "missing" | "never") {
-        return Err(Failure::plain(format_args!("invalid pull option: '{}': must be one of \"missing\" or \"never\"", args.pull)));
+        return Err(Failure::plain(format_args!(
+            "invalid pull option: '{}': must be one of \"missing\" or \"never\"",
+            args.pull
+        )));
     }
     if !args.volume.is_empty() {
         return Err(Failure::refused("layercake has no volumes yet")
@@ -114,9 +117,11 @@ fn missing_image(err: Error, args: &Args, image: &str) -> Failure {
     if !is_missing || args.pull == "never" {
         return failure;
     }
-    let name = Reference::parse(image).map_or_else(|_| image.to_owned(), |name| name.with_default_tag().familiar());
+    let name =
+        Reference::parse(image).map_or_else(|_| image.to_owned(), |name| name.with_default_tag().familiar());
     let message = format!("Unable to find image '{name}' locally\n{}", failure.message);
-    Failure { message, ..failure }.hint("layercake fetches no images yet: load it from an archive with layercake load -i FILE")
+    Failure { message, ..failure }
+        .hint("layercake fetches no images yet: load it from an archive with layercake load -i FILE")
 }
 
 /// The files' variables first, then those of the command line; one without a value has the value that it has here, and is
@@ -133,7 +138,10 @@ fn environment(args: &Args) -> Result<Vec<String>, Failure> {
         }
     }
     lines.extend(args.env.iter().cloned());
-    Ok(lines.into_iter().filter_map(|line| if line.contains('=') { Some(line) } else { inherited(&line) }).collect())
+    Ok(lines
+        .into_iter()
+        .filter_map(|line| if line.contains('=') { Some(line) } else { inherited(&line) })
+        .collect())
 }
 
 fn inherited(key: &str) -> Option<String> {
@@ -180,7 +188,8 @@ mod tests {
 
     #[test]
     fn after_the_image_nothing_is_a_flag() {
-        let args = parse(&["-it", "-h", "box", "--name", "c1", "busybox", "-e", "sh", "--name", "x", "--", "-q"]);
+        let args =
+            parse(&["-it", "-h", "box", "--name", "c1", "busybox", "-e", "sh", "--name", "x", "--", "-q"]);
         assert_eq!(args.image_and_command, ["busybox", "-e", "sh", "--name", "x", "--", "-q"]);
         assert_eq!((args.hostname.as_deref(), args.name.as_deref()), (Some("box"), Some("c1")));
         assert!(args.tty && args.interactive && !args.quiet && args.env.is_empty());
@@ -192,10 +201,23 @@ mod tests {
         let path = dir.path().join("env");
         fs::write(&path, "# comment\n\n  A=file\nB=two words \nNOT_SET_ANYWHERE\n").unwrap();
         let path = path.to_str().unwrap();
-        let args = parse(&["-e", "A=line", "--env-file", path, "-l", "k=v", "-l", "bare", "--label-file", path, "x"]);
+        let args = parse(&[
+            "-e",
+            "A=line",
+            "--env-file",
+            path,
+            "-l",
+            "k=v",
+            "-l",
+            "bare",
+            "--label-file",
+            path,
+            "x",
+        ]);
         assert_eq!(environment(&args).unwrap(), ["A=file", "B=two words ", "A=line"]);
         let labels: Vec<_> = all_labels(&args).unwrap().into_iter().collect();
-        let expected = [("A", "file"), ("B", "two words "), ("NOT_SET_ANYWHERE", ""), ("bare", ""), ("k", "v")];
+        let expected =
+            [("A", "file"), ("B", "two words "), ("NOT_SET_ANYWHERE", ""), ("bare", ""), ("k", "v")];
         assert_eq!(labels, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
     }
 

@@ -96,5 +96,8 @@ fn listed<R: Row>(format: &str, named: &Named, rows: Vec<R>) -> Result<String, F
 
 /// The rows as JSON objects.
 fn objects<R: Row>(named: &Named, rows: Vec<R>) -> Result<Vec<Value>, Failure> {
-    listed("json", named, rows)?.lines().map(|line| serde_json::from_str(line).map_err(Failure::plain)).collect()
+    listed("json", named, rows)?
+        .lines()
+        .map(|line| serde_json::from_str(line).map_err(Failure::plain))
+        .collect()
 }

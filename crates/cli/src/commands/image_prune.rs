@@ -39,7 +39,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // `--filter dangling=false` is `--all` of old.
     let all = args.all || asked.boolean("dangling")? == Some(false);
     let options = PruneOptions { all, ..options(&filters)? };
-    let what = if all { "all images without at least one container associated to them" } else { "all dangling images" };
+    let what = if all {
+        "all images without at least one container associated to them"
+    } else {
+        "all dangling images"
+    };
     let question = format!("WARNING! This will remove {what}.\nAre you sure you want to continue?");
     if !args.force && !prompt::confirm(&question)? {
         return Ok(());
@@ -47,7 +51,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let engine = context.write()?;
     let pruned = engine.prune_images(&options)?;
     context.reclaim(&engine, args.wait.wait)?;
-    stdout::print(&report(&pruned, false))
+    print(&pruned, false)
 }
 
 /// The filters of all that prunes: `until`, `label`, `label!`.
@@ -64,8 +68,18 @@ pub fn options(filters: &[Filter]) -> Result<PruneOptions, Failure> {
     })
 }
 
-/// Docker's report of what was pruned; with `dry`, of what would be.
-pub fn report(pruned: &Pruned, dry: bool) -> String {
+/// Prints what was pruned, or with `dry` what would be, and warnings on standard error.
+///
+/// # Errors
+/// It cannot be printed.
+pub fn print(pruned: &Pruned, dry: bool) -> Result<(), Failure> {
+    stdout::print(&report(pruned, dry))?;
+    pruned.warnings.iter().for_each(|warning| stdout::complain(format_args!("WARNING: {warning}")));
+    Ok(())
+}
+
+/// Docker's report.
+fn report(pruned: &Pruned, dry: bool) -> String {
     let verb = if dry { "Would delete" } else { "Deleted" };
     let mut text = String::new();
     let mut section = |what: &str, lines: Vec<String>| {
@@ -104,6 +118,7 @@ mod tests {
             images: vec![Removed::Untagged("a:1".into()), Removed::Deleted("sha256:1".into())],
             garbage: vec!["overlay2/x".into()],
             reclaimed: 3_971_000,
+            warnings: Vec::new(),
         };
         assert_eq!(
             report(&pruned, false),
@@ -121,10 +136,15 @@ mod tests {
 
     #[test]
     fn filters_become_options() {
-        let filters: Vec<Filter> =
-            ["label=a", "label=b=1", "label!=c", "until=1136073600"].iter().map(|text| text.parse().unwrap()).collect();
+        let filters: Vec<Filter> = ["label=a", "label=b=1", "label!=c", "until=1136073600"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
         let options = options(&filters).unwrap();
-        assert_eq!((options.labels, options.labels_not), (vec!["a".to_owned(), "b=1".into()], vec!["c".to_owned()]));
+        assert_eq!(
+            (options.labels, options.labels_not),
+            (vec!["a".to_owned(), "b=1".into()], vec!["c".to_owned()])
+        );
         assert_eq!(options.until.unwrap().to_string(), "2006-01-01T00:00:00Z");
     }
 

@@ -70,7 +70,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 const FILTERS: [&str; 7] = ["before", "dangling", "label", "label!", "reference", "since", "until"];
 
 /// The images that pass the filters, with those of their names that do.
-fn selected(engine: &Engine, all: bool, filters: &Filters, show: &Show) -> Result<Vec<ImageSummary>, Failure> {
+fn selected(
+    engine: &Engine,
+    all: bool,
+    filters: &Filters,
+    show: &Show,
+) -> Result<Vec<ImageSummary>, Failure> {
     let dangling = filters.boolean("dangling")?;
     let latest = |key| -> Result<Vec<Timestamp>, Failure> {
         filters.values(key).map(|name| created(engine, name)).collect()

@@ -1,7 +1,5 @@
 //! `info`: facts about the store, the driver and the machine.
 
-use std::fmt::Write;
-
 use engine::info::Info;
 use model::size;
 use serde_json::{Value, json};
@@ -37,35 +35,32 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 /// Docker's lines, as far as layercake knows them.
 fn text(info: &Info, security: &[&str]) -> String {
-    let mut text = format!("Client:\n Version:    {VERSION}\n\nServer:\n");
-    let mut line = |key: &str, value: &dyn std::fmt::Display| {
-        let _ = writeln!(text, " {key}: {value}");
-    };
-    line("Containers", &info.containers);
-    line(" Running", &info.running);
-    line(" Paused", &info.paused);
-    line(" Stopped", &info.stopped);
-    line("Images", &info.images);
-    line("Server Version", &VERSION);
-    line("Storage Driver", &info.driver);
-    for (key, value) in &info.driver_status {
-        line(&format!(" {key}"), value);
-    }
+    let mut lines = vec![
+        format!("Containers: {}", info.containers),
+        format!(" Running: {}", info.running),
+        format!(" Paused: {}", info.paused),
+        format!(" Stopped: {}", info.stopped),
+        format!("Images: {}", info.images),
+        format!("Server Version: {VERSION}"),
+        format!("Storage Driver: {}", info.driver),
+    ];
+    lines.extend(info.driver_status.iter().map(|(key, value)| format!(" {key}: {value}")));
     if !security.is_empty() {
-        line("Security Options", &"");
+        lines.push("Security Options:".to_owned());
+        lines.extend(security.iter().map(|option| format!(" {}", option.trim_start_matches("name="))));
     }
-    for option in security {
-        line(" ", option);
-    }
-    line("Kernel Version", &info.kernel);
-    line("Operating System", &info.operating_system);
-    line("OSType", &"linux");
-    line("Architecture", &info.architecture);
-    line("CPUs", &info.ncpu);
-    line("Total Memory", &size::binary(info.memory));
-    line("Name", &info.name);
-    line("Docker Root Dir", &info.root);
-    text
+    lines.extend([
+        format!("Kernel Version: {}", info.kernel),
+        format!("Operating System: {}", info.operating_system),
+        "OSType: linux".to_owned(),
+        format!("Architecture: {}", info.architecture),
+        format!("CPUs: {}", info.ncpu),
+        format!("Total Memory: {}", size::binary(info.memory)),
+        format!("Name: {}", info.name),
+        format!("Docker Root Dir: {}", info.root),
+    ]);
+    let server: String = lines.iter().map(|line| format!(" {line}\n")).collect();
+    format!("Client:\n Version:    {VERSION}\n\nServer:\n{server}")
 }
 
 /// Docker's document, with the keys that mean something here.
@@ -103,7 +98,10 @@ mod tests {
             stopped: 6,
             images: 14,
             driver: "overlay2".into(),
-            driver_status: vec![("Backing Filesystem".into(), "extfs".into()), ("userxattr".into(), "true".into())],
+            driver_status: vec![
+                ("Backing Filesystem".into(), "extfs".into()),
+                ("userxattr".into(), "true".into()),
+            ],
             root: "/var/lib/layercake".into(),
             kernel: "6.18.44".into(),
             operating_system: "Debian GNU/Linux forky/sid".into(),
@@ -114,7 +112,7 @@ mod tests {
             ..Info::default()
         };
         assert_eq!(
-            text(&info, &["rootless"]).replace(VERSION, "1.2.3"),
+            text(&info, &["name=rootless"]).replace(VERSION, "1.2.3"),
             "\
 Client:
  Version:    1.2.3

@@ -48,7 +48,8 @@ fn report(loaded: &Loaded) -> String {
     let mut text = String::new();
     for (name, old) in &loaded.renamed {
         let name = name.familiar();
-        text += &format!("The image {name} already exists, renaming the old one with ID {old} to empty string\n");
+        text +=
+            &format!("The image {name} already exists, renaming the old one with ID {old} to empty string\n");
     }
     for name in &loaded.references {
         text += &format!("Loaded image: {}\n", name.familiar());

@@ -72,9 +72,8 @@ fn is_running(container: &ContainerSummary) -> bool {
 }
 
 /// The filters of `docker ps` that mean something here.
-const FILTERS: [&str; 11] = [
-    "ancestor", "before", "exited", "id", "label", "label!", "name", "network", "since", "status", "volume",
-];
+const FILTERS: [&str; 11] =
+    ["ancestor", "before", "exited", "id", "label", "label!", "name", "network", "since", "status", "volume"];
 
 /// Docker's states.
 const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
@@ -101,7 +100,8 @@ impl<'a> Selection<'a> {
         }
         let exited: Result<Vec<i64>, _> = filters.values("exited").map(str::parse).collect();
         let container = |key| -> Result<Option<String>, Failure> {
-            let ids: Result<Vec<_>, _> = filters.values(key).map(|name| engine.find_container(name)).collect();
+            let ids: Result<Vec<_>, _> =
+                filters.values(key).map(|name| engine.find_container(name)).collect();
             Ok(ids?.pop().map(|id| id.to_string()))
         };
         Ok(Self {
@@ -133,15 +133,16 @@ impl<'a> Selection<'a> {
     fn takes(&self, container: &ContainerSummary, id: &str) -> bool {
         let filters = self.filters;
         let names = &container.names;
-        let name = |name: &String| {
-            filters.regex("name", name) || filters.regex("name", &format!("/{name}"))
-        };
+        let name = |name: &String| filters.regex("name", name) || filters.regex("name", &format!("/{name}"));
         filters.regex("id", id)
             && (!filters.has("name") || names.iter().any(name))
             && filters.labels(&container.labels)
             && filters.exact("status", &container.state)
             && self.exited_as_asked(container)
-            && self.ancestors.as_ref().is_none_or(|images| container.image_id.is_some_and(|id| images.contains(&id)))
+            && self
+                .ancestors
+                .as_ref()
+                .is_none_or(|images| container.image_id.is_some_and(|id| images.contains(&id)))
             && any(filters, "volume", &container.mounts)
             && any(filters, "network", &container.networks)
     }
@@ -167,7 +168,8 @@ fn ancestors(engine: &Engine, filters: &Filters) -> Result<BTreeSet<ImageId>, Fa
             children.entry(parent).or_default().push(image.id);
         }
     }
-    let mut todo: Vec<ImageId> = filters.values("ancestor").filter_map(|name| engine.find_image(name).ok()).collect();
+    let mut todo: Vec<ImageId> =
+        filters.values("ancestor").filter_map(|name| engine.find_image(name).ok()).collect();
     let mut found = BTreeSet::new();
     while let Some(image) = todo.pop() {
         if found.insert(image) {
@@ -208,10 +210,14 @@ mod tests {
         let filters: Vec<_> = texts.iter().map(|text| text.parse().unwrap()).collect();
         let filters = Filters::new(filters, &FILTERS).unwrap();
         let exited = filters.values("exited").map(|code| code.parse().unwrap()).collect();
-        let mut selection = Selection { filters: &filters, exited, ancestors: None, before: None, since: None };
+        let mut selection =
+            Selection { filters: &filters, exited, ancestors: None, before: None, since: None };
         adjust(&mut selection);
-        let containers =
-            vec![container('a', "web", "exited", 7), container('b', "db", "running", 0), container('c', "db2", "created", 7)];
+        let containers = vec![
+            container('a', "web", "exited", 7),
+            container('b', "db", "running", 0),
+            container('c', "db2", "created", 7),
+        ];
         selection.of(containers).into_iter().flat_map(|container| container.names).collect()
     }
 

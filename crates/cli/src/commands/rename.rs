@@ -26,6 +26,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     renamed.map_err(|err| {
         let cause = Failure::from(err);
         // Docker's client adds a line of its own.
-        Failure { message: format!("{}\nError: failed to rename container named {old}", cause.message), ..cause }
+        Failure {
+            message: format!("{}\nError: failed to rename container named {old}", cause.message),
+            ..cause
+        }
     })
 }

@@ -2,12 +2,12 @@
 
 use engine::prune::PruneOptions;
 
-use super::image_prune::{options, report};
+use super::image_prune::{options, print};
 use crate::context::Context;
 use crate::options::Wait;
 use crate::output::failure::Failure;
 use crate::output::filter::Filter;
-use crate::output::{prompt, stdout};
+use crate::output::prompt;
 
 /// Remove unused data
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let options = PruneOptions { all: args.all, dry_run: args.dry_run, ..options(&args.filter)? };
     if args.dry_run {
-        return stdout::print(&report(&context.read()?.system_prune(&options)?, true));
+        return print(&context.read()?.system_prune(&options)?, true);
     }
     if !args.force && !prompt::confirm(&question(args))? {
         return Ok(());
@@ -47,15 +47,21 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let engine = context.write()?;
     let pruned = engine.system_prune(&options)?;
     context.reclaim(&engine, args.wait.wait)?;
-    stdout::print(&report(&pruned, false))
+    print(&pruned, false)
 }
 
 fn question(args: &Args) -> String {
-    let images =
-        if args.all { "all images without at least one container associated to them" } else { "all dangling images" };
+    let images = if args.all {
+        "all images without at least one container associated to them"
+    } else {
+        "all dangling images"
+    };
     let filters: String = args.filter.iter().map(|filter| format!("  - {filter}\n")).collect();
-    let filtered =
-        if filters.is_empty() { filters } else { format!("\n  Items to be pruned will be filtered with:\n{filters}") };
+    let filtered = if filters.is_empty() {
+        filters
+    } else {
+        format!("\n  Items to be pruned will be filtered with:\n{filters}")
+    };
     format!(
         "WARNING! This will remove:\n  - all stopped containers\n  - {images}\n  \
          - all files that nothing can use\n{filtered}\nAre you sure you want to continue?"

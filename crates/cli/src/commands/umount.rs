@@ -26,6 +26,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         containers.extend(engine.mounts()?.into_iter().map(|(id, _)| id.to_string()));
     }
     each(&containers, |name| {
-        if engine.unmount(&engine.find_container(name)?)? { stdout::print(&format!("{name}\n")) } else { Ok(()) }
+        if engine.unmount(&engine.find_container(name)?)? {
+            stdout::print(&format!("{name}\n"))
+        } else {
+            Ok(())
+        }
     })
 }

@@ -28,8 +28,8 @@ pub fn to(
         }
         None => Stream::run(write),
         Some(path) => {
-            let kind =
-                check(path).map_err(|failure| Failure::plain(format_args!("failed to {doing}: {failure}")))?;
+            let kind = check(path)
+                .map_err(|failure| Failure::plain(format_args!("failed to {doing}: {failure}")))?;
             match kind {
                 Place::Stream => {
                     let file = OpenOptions::new().write(true).open(path);
@@ -148,7 +148,8 @@ mod tests {
         let refused =
             |path: &Path| to(Some(path), "save image", |_| panic!("not to be called")).unwrap_err().message;
         assert_eq!(refused(dir.path()), "failed to save image: cannot write to a directory");
-        let expected = "failed to save image: invalid output path: stat /nonexistent/dir: no such file or directory";
+        let expected =
+            "failed to save image: invalid output path: stat /nonexistent/dir: no such file or directory";
         assert_eq!(refused(Path::new("/nonexistent/dir/x.tar")), expected);
     }
 }

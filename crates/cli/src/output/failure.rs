@@ -104,11 +104,14 @@ impl From<engine::Error> for Failure {
     fn from(err: engine::Error) -> Self {
         let failure = Self { causes: causes(&err), ..Self::refused(&err) };
         if err.is_full() {
-            return failure
-                .hint("layercake system df shows what takes the space, layercake system prune gives some back");
+            return failure.hint(
+                "layercake system df shows what takes the space, layercake system prune gives some back",
+            );
         }
         match err {
-            engine::Error::Damaged(_) => failure.hint("layercake check finds all damage, and says what to do"),
+            engine::Error::Damaged(_) => {
+                failure.hint("layercake check finds all damage, and says what to do")
+            }
             _ => failure,
         }
     }

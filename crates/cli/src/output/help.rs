@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::usage::{self, Typed};
 
 /// Docker wraps at the width of a terminal of old.
-const WIDTH: usize = 80;
+const WIDTH: usize = 79;
 
 /// The help for the command that the command line `args`, with the program's name first, asks about.
 pub fn of(tree: &Command, args: &[String]) -> String {
@@ -123,13 +123,13 @@ fn description(arg: &Arg) -> String {
     }
 }
 
-/// Breaks each line of `text` between words, so that it is not wider than `width`. A last line may stand out a little
-/// before it gets one word only, as in Docker's help: all but the last are [`SLOP`] narrower.
+/// Breaks each line of `text` between words, so that it is narrower than `width`. As in Docker's help, all parts but the
+/// last are narrower by a bit more, so that fewer words stand alone at the end.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     const SLOP: usize = 5;
     let mut lines = Vec::new();
     for mut rest in text.lines() {
-        while rest.len() > width {
+        while rest.len() >= width {
             let limit = rest.floor_char_boundary(width - SLOP);
             let Some(end) = rest[..limit].rfind(' ') else { break };
             lines.push(rest[..end].to_owned());

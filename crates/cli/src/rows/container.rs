@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(
             list("", &NAMED_WITH_SIZE, true, "busybox:1"),
             "\
-CONTAINER ID   IMAGE       COMMAND                  CREATED              STATUS                          PORTS     NAMES     SIZE
+CONTAINER ID   IMAGE       COMMAND                    CREATED              STATUS                          PORTS     NAMES     SIZE
 009e6f2d009e   busybox:1   \"sh -c 'echo \\\"out\\\"; …\"   About a minute ago   Exited (7) About a minute ago             exited    6B (virtual 1.98MB)
 "
         );
@@ -190,7 +190,10 @@ CONTAINER ID   IMAGE       COMMAND                  CREATED              STATUS 
 
     #[test]
     fn names_are_whole_without_cutting() {
-        assert_eq!(list("{{.Names}} {{.Mounts}}", &NAMED, false, "x"), "web/exited,exited 7fa104795b2646158703336a4f,/etc\n");
+        assert_eq!(
+            list("{{.Names}} {{.Mounts}}", &NAMED, false, "x"),
+            "web/exited,exited 7fa104795b2646158703336a4f,/etc\n"
+        );
     }
 
     #[test]

@@ -54,31 +54,32 @@ impl HistoryRow {
 
 impl Row for HistoryRow {
     const TYPE: &'static str = "*image.historyContext";
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column {
-            name: "ID",
-            header: "IMAGE",
-            value: Cell::Text(|row| match &row.item.id {
-                Some(id) => row.show.image_id(id),
-                None => "<missing>".to_owned(),
-            }),
-        },
-        Column { name: "CreatedSince", header: "CREATED", value: Cell::Text(Self::created_since) },
-        Column { name: "CreatedAt", header: "CREATED AT", value: Cell::Text(Self::created_at) },
-        Column {
-            name: "CreatedBy",
-            header: "CREATED BY",
-            value: Cell::Text(|row| row.show.cut(&row.item.created_by.replace('\t', " "), 45)),
-        },
-        Column {
-            name: "Size",
-            header: "SIZE",
-            value: Cell::Text(|row| {
-                if row.human { short_size(row.item.size) } else { row.item.size.to_string() }
-            }),
-        },
-        Column { name: "Comment", header: "COMMENT", value: Cell::Text(|row| row.item.comment.clone()) },
-    ];
+    const COLUMNS: &'static [Column<Self>] =
+        &[
+            Column {
+                name: "ID",
+                header: "IMAGE",
+                value: Cell::Text(|row| match &row.item.id {
+                    Some(id) => row.show.image_id(id),
+                    None => "<missing>".to_owned(),
+                }),
+            },
+            Column { name: "CreatedSince", header: "CREATED", value: Cell::Text(Self::created_since) },
+            Column { name: "CreatedAt", header: "CREATED AT", value: Cell::Text(Self::created_at) },
+            Column {
+                name: "CreatedBy",
+                header: "CREATED BY",
+                value: Cell::Text(|row| row.show.cut(&row.item.created_by.replace('\t', " "), 45)),
+            },
+            Column {
+                name: "Size",
+                header: "SIZE",
+                value: Cell::Text(|row| {
+                    if row.human { short_size(row.item.size) } else { row.item.size.to_string() }
+                }),
+            },
+            Column { name: "Comment", header: "COMMENT", value: Cell::Text(|row| row.item.comment.clone()) },
+        ];
 }
 
 #[cfg(test)]
@@ -89,7 +90,8 @@ mod tests {
     use model::ImageId;
 
     fn list(human: bool, named: &Named) -> String {
-        let show = Rc::new(Show { trunc: true, now: Timestamp::from_unix(1_600_000_130, 0), zone: TimeZone::UTC });
+        let show =
+            Rc::new(Show { trunc: true, now: Timestamp::from_unix(1_600_000_130, 0), zone: TimeZone::UTC });
         let step = |id, created, created_by: &str, size| HistoryRow {
             item: HistoryItem {
                 id,

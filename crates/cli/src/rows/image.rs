@@ -70,7 +70,9 @@ impl ImageRow {
                 }
             }
         }
-        for (repository, digests_only) in known.iter().filter(|(repository, _)| !tags.contains_key(*repository)) {
+        for (repository, digests_only) in
+            known.iter().filter(|(repository, _)| !tags.contains_key(*repository))
+        {
             if digests {
                 rows.extend(digests_only.iter().map(|digest| row(repository, NONE, digest)));
             } else {

@@ -92,7 +92,8 @@ fn quoted(text: &str) -> String {
 /// Spaces other than the usual one, and marks that turn the direction of text, with which a command could lie about
 /// itself.
 fn is_invisible(c: char) -> bool {
-    c != ' ' && c.is_whitespace() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c != ' ' && c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

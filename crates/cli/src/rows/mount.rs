@@ -26,7 +26,11 @@ pub const NAMED: Named =
 impl Row for MountRow {
     const TYPE: &'static str = "mount";
     const COLUMNS: &'static [Column<Self>] = &[
-        Column { name: "ID", header: "CONTAINER ID", value: Cell::Text(|row| row.show.container_id(&row.id)) },
+        Column {
+            name: "ID",
+            header: "CONTAINER ID",
+            value: Cell::Text(|row| row.show.container_id(&row.id)),
+        },
         Column {
             name: "MountPoint",
             header: "MOUNT POINT",

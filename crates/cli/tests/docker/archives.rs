@@ -40,7 +40,8 @@ impl Fixture {
 
     /// What Docker says about the image with a name: its ID, and `diff_ids`, `chain_ids`, `layer_sizes`, `size`.
     pub fn expected(self, name: &str) -> (String, Value) {
-        let expected: Value = serde_json::from_slice(&fs::read(self.dir().join("expected.json")).unwrap()).unwrap();
+        let expected: Value =
+            serde_json::from_slice(&fs::read(self.dir().join("expected.json")).unwrap()).unwrap();
         let images = expected["images"].as_object().unwrap();
         let named = |image: &Value| image["tags"].as_array().unwrap().iter().any(|tag| tag == name);
         let (id, image) = images.iter().find(|(_, image)| named(image)).unwrap();
@@ -102,8 +103,10 @@ pub fn members(archive: &[u8]) -> Members {
 /// The layers of the image with a name in a saved archive, lowest first, every byte.
 pub fn layers(members: &Members, name: &str) -> Vec<Vec<u8>> {
     let manifest: Value = serde_json::from_slice(&members["manifest.json"]).unwrap();
-    let named = |image: &&Value| image["RepoTags"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag == name));
-    let image = manifest.as_array().unwrap().iter().find(named).unwrap_or_else(|| panic!("no {name} in {manifest}"));
+    let named =
+        |image: &&Value| image["RepoTags"].as_array().is_some_and(|tags| tags.iter().any(|tag| tag == name));
+    let image =
+        manifest.as_array().unwrap().iter().find(named).unwrap_or_else(|| panic!("no {name} in {manifest}"));
     let layers = image["Layers"].as_array().unwrap();
     layers.iter().map(|layer| members[layer.as_str().unwrap()].clone()).collect()
 }

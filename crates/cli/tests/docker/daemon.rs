@@ -15,6 +15,9 @@ use crate::world::{World, succeeded, text};
 /// How long a daemon may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What a daemon prints, in the test's directory.
+const LOG: &str = "dockerd.log";
+
 /// Enters the machine's own tree: with a `/run` that nobody else's daemon uses.
 const HERE: &str = r#"set -e
 shift 2
@@ -36,9 +39,7 @@ exec chroot "$tree" "$@""#;
 
 /// Runs the daemon until standard input ends, then stops it in good order. This shell is the first process of its
 /// namespace: when it dies, the kernel ends all the others.
-const UNTIL_INPUT_ENDS: &str = r#"log=$1
-shift
-"$@" >"$log" 2>&1 &
+const UNTIL_INPUT_ENDS: &str = r#""$@" &
 daemon=$!
 read -r end
 kill "$daemon"
@@ -66,18 +67,19 @@ pub struct Daemon<'a> {
 impl<'a> Daemon<'a> {
     /// Starts a daemon and waits until it listens.
     pub fn start(world: &'a World) -> Self {
-        let log = world.path("dockerd.log");
+        let log = File::create(world.path(LOG)).unwrap();
         let mut command =
             inside(&world.docker, world.dir(), &["--pid", "--fork", "--kill-child=KILL", "--mount-proc"]);
-        command.args(["sh", "-c", UNTIL_INPUT_ENDS, "until-input-ends"]).arg(&log).arg(&world.docker.dockerd);
+        command.args(["sh", "-c", UNTIL_INPUT_ENDS, "until-input-ends"]).arg(&world.docker.dockerd);
         command.arg("--data-root").arg(world.path("root")).arg("--exec-root").arg(world.path("exec"));
         command.arg("--pidfile").arg(world.path("docker.pid")).args(["--storage-driver", "overlay2"]);
         command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
         command.arg(format!("--host=unix://{}", world.path("docker.sock").display()));
-        let process = command.stdin(Stdio::piped()).spawn().unwrap();
+        command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
+        let process = command.spawn().unwrap();
         let daemon = Self { world, process };
         let start = Instant::now();
-        while !fs::read_to_string(&log).is_ok_and(|log| log.contains("API listen on")) {
+        while !daemon.log().contains("API listen on") {
             assert!(start.elapsed() < PATIENCE, "dockerd does not listen:\n{}", daemon.log());
             thread::sleep(Duration::from_millis(20));
         }
@@ -85,7 +87,7 @@ impl<'a> Daemon<'a> {
     }
 
     fn log(&self) -> String {
-        fs::read(self.world.path("dockerd.log")).map(|log| text(&log)).unwrap_or_default()
+        text(&fs::read(self.world.path(LOG)).unwrap())
     }
 
     /// Stops the daemon in good order, and waits for its end.
@@ -142,7 +144,16 @@ impl<'a> Daemon<'a> {
     /// Whether this machine runs containers at all: of an image that Docker made.
     pub fn can_run(&self) -> bool {
         self.docker_with(&archives::base_layer(), &["import", "-", "witness/control:1"]);
-        let output = self.try_docker(&["run", "--rm", "--network", "none", "witness/control:1", "/bin/do", "out", "runs"]);
+        let output = self.try_docker(&[
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            "witness/control:1",
+            "/bin/do",
+            "out",
+            "runs",
+        ]);
         self.docker(&["rmi", "witness/control:1"]);
         output.status.success()
     }

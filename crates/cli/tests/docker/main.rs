@@ -35,4 +35,4 @@ macro_rules! witnessed {
         })*
     };
 }
-use witnessed;
+pub(crate) use witnessed;

@@ -23,46 +23,94 @@ pub trait Tool {
 }
 
 /// Everything a tool says about the images and containers of a store, in words that do not depend on the moment.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Said {
-    pub images: Vec<String>,
-    pub containers: Vec<String>,
-    pub image: BTreeMap<String, Image>,
-    pub container: BTreeMap<String, Container>,
+    by: &'static str,
+    images: Vec<String>,
+    containers: Vec<String>,
+    /// By ID.
+    image: BTreeMap<String, Image>,
+    container: BTreeMap<String, Container>,
 }
 
-/// What is said about an image.
-#[derive(Debug, PartialEq)]
-pub struct Image {
-    pub document: Value,
-    pub history: Vec<String>,
+#[derive(Debug)]
+struct Image {
+    document: Value,
+    history: Vec<String>,
 }
 
-/// What is said about a container.
-#[derive(Debug, PartialEq)]
-pub struct Container {
-    pub document: Value,
-    pub diff: Vec<String>,
+#[derive(Debug)]
+struct Container {
+    document: Value,
+    diff: Vec<String>,
 }
 
 const IMAGES: &str = "{{.ID}} {{.Repository}}:{{.Tag}} {{.Digest}} {{.Size}} {{.CreatedAt}}";
 const CONTAINERS: &str =
-    "{{.ID}} {{.Names}} {{.Image}} {{.Command}} {{.State}} {{.Size}} {{.Labels}} {{.LocalVolumes}} {{.CreatedAt}}";
+    "{{.ID}} {{.Names}} {{.Image}} {{.Command}} {{.State}} {{.Size}} {{.LocalVolumes}} {{.CreatedAt}}";
 const HISTORY: &str = "{{.ID}} {{.CreatedAt}} {{.Size}} {{.Comment}} {{.CreatedBy}}";
 
 /// The parts of an image's document that all versions of Docker have, with paths in it separated by dots.
 const IMAGE: &[&str] = &[
-    "Id", "RepoTags", "RepoDigests", "Parent", "Comment", "Created", "Author", "Config.Cmd", "Config.Entrypoint",
-    "Config.Env", "Config.ExposedPorts", "Config.Labels", "Config.StopSignal", "Config.User", "Config.Volumes",
-    "Config.WorkingDir", "Architecture", "Os", "Size", "GraphDriver", "RootFS",
+    "Id",
+    "RepoTags",
+    "RepoDigests",
+    "Parent",
+    "Comment",
+    "Created",
+    "Author",
+    "Config.Cmd",
+    "Config.Entrypoint",
+    "Config.Env",
+    "Config.ExposedPorts",
+    "Config.Labels",
+    "Config.StopSignal",
+    "Config.User",
+    "Config.Volumes",
+    "Config.WorkingDir",
+    "Architecture",
+    "Os",
+    "Size",
+    "GraphDriver.Name",
+    "GraphDriver.Data.LowerDir",
+    "GraphDriver.Data.MergedDir",
+    "GraphDriver.Data.UpperDir",
+    "GraphDriver.Data.WorkDir",
+    "RootFS",
 ];
 
 /// The same of a container's document.
 const CONTAINER: &[&str] = &[
-    "Id", "Created", "Path", "Args", "State.Status", "State.ExitCode", "State.Error", "Image", "Name", "RestartCount",
-    "Driver", "Platform", "GraphDriver", "Mounts", "Config.Cmd", "Config.Entrypoint", "Config.Env", "Config.Hostname",
-    "Config.Image", "Config.Labels", "Config.User", "Config.Volumes", "Config.WorkingDir", "HostConfig.NetworkMode",
-    "HostConfig.LogConfig", "HostConfig.RestartPolicy",
+    "Id",
+    "Created",
+    "Path",
+    "Args",
+    "State.Status",
+    "State.ExitCode",
+    "State.Error",
+    "Image",
+    "Name",
+    "RestartCount",
+    "Driver",
+    "Platform",
+    "GraphDriver.Name",
+    "GraphDriver.Data.LowerDir",
+    "GraphDriver.Data.MergedDir",
+    "GraphDriver.Data.UpperDir",
+    "GraphDriver.Data.WorkDir",
+    "Mounts",
+    "Config.Cmd",
+    "Config.Entrypoint",
+    "Config.Env",
+    "Config.Hostname",
+    "Config.Image",
+    "Config.Labels",
+    "Config.User",
+    "Config.Volumes",
+    "Config.WorkingDir",
+    "HostConfig.NetworkMode",
+    "HostConfig.LogConfig",
+    "HostConfig.RestartPolicy",
 ];
 
 /// Asks a tool about everything.
@@ -92,6 +140,7 @@ pub fn ask(tool: &impl Tool) -> Said {
         (id, container)
     };
     Said {
+        by: tool.name(),
         images: sorted(&["images", "--all", "--no-trunc", "--digests", "--format", IMAGES]),
         containers: sorted(&["ps", "--all", "--no-trunc", "--size", "--format", CONTAINERS]),
         image: ids(&["images", "--all", "--quiet", "--no-trunc"]).into_iter().map(image).collect(),
@@ -99,19 +148,25 @@ pub fn ask(tool: &impl Tool) -> Said {
     }
 }
 
-/// Asserts that two tools say the same about a store.
-pub fn assert_agree(one: &impl Tool, said: &Said, other: &impl Tool) {
-    let theirs = ask(other);
-    let who = format!("{} (left) and {} (right)", one.name(), other.name());
-    assert_eq!(said.images, theirs.images, "images: {who}");
-    assert_eq!(said.containers, theirs.containers, "ps: {who}");
-    for (id, ours) in &said.image {
-        assert_eq!(ours.history, theirs.image[id].history, "history of {id}: {who}");
-        assert_eq!(text(&ours.document), text(&theirs.image[id].document), "inspect {id}: {who}");
-    }
-    for (id, ours) in &said.container {
-        assert_eq!(ours.diff, theirs.container[id].diff, "diff of {id}: {who}");
-        assert_eq!(text(&ours.document), text(&theirs.container[id].document), "inspect {id}: {who}");
+impl Said {
+    /// Asserts that another tool says the same.
+    pub fn assert_agreed_by(&self, other: &impl Tool) {
+        let theirs = ask(other);
+        let who = format!("{} (left) and {} (right)", self.by, theirs.by);
+        assert_eq!(self.images, theirs.images, "images: {who}");
+        assert_eq!(self.containers, theirs.containers, "ps: {who}");
+        for (id, image) in &self.image {
+            assert_eq!(image.history, theirs.image[id].history, "history of {id}: {who}");
+            assert_eq!(text(&image.document), text(&theirs.image[id].document), "inspect {id}: {who}");
+        }
+        for (id, container) in &self.container {
+            assert_eq!(container.diff, theirs.container[id].diff, "diff of {id}: {who}");
+            assert_eq!(
+                text(&container.document),
+                text(&theirs.container[id].document),
+                "inspect {id}: {who}"
+            );
+        }
     }
 }
 

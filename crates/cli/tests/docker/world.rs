@@ -82,7 +82,10 @@ impl World {
     /// Removes the mounts that a failed test left behind.
     fn unmount_all(&self) {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        let below = mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|at| Path::new(at).starts_with(self.dir()));
+        let below = mounts
+            .lines()
+            .filter_map(|line| line.split(' ').nth(1))
+            .filter(|at| Path::new(at).starts_with(self.dir()));
         for at in below {
             let _ = Command::new("umount").args(["--lazy", at]).status();
         }

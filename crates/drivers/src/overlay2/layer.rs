@@ -67,12 +67,7 @@ impl Layer {
     /// The short names of its lowers, or what is wrong with them.
     pub(super) fn find_lower(&self) -> Result<Result<Option<Vec<LinkId>>, &'static str>> {
         let Some(text) = read(&self.fd, LOWER)? else { return Ok(Ok(None)) };
-        if text.trim().is_empty() {
-            return Ok(Err("is empty"));
-        }
-        let token = |t: &str| t.trim().strip_prefix("l/").and_then(|t| LinkId::parse(t).ok());
-        let links: Option<Vec<LinkId>> = text.trim().split(':').map(token).collect();
-        Ok(links.map(Some).ok_or("names something that is no layer"))
+        Ok(parse_lower(&text).map(Some))
     }
 
     /// Whether another layer is built on this one.
@@ -105,6 +100,15 @@ pub(super) fn lower_text(links: &[LinkId]) -> String {
     links.iter().map(|link| format!("{LINKS}/{link}")).collect::<Vec<_>>().join(":")
 }
 
+/// Reads what [`lower_text`] writes, with white space where Docker would overlook it.
+fn parse_lower(text: &str) -> Result<Vec<LinkId>, &'static str> {
+    if text.trim().is_empty() {
+        return Err("is empty");
+    }
+    let token = |token: &str| token.trim().strip_prefix("l/").and_then(|link| LinkId::parse(link).ok());
+    text.split(':').map(token).collect::<Option<_>>().ok_or("names something that is no layer")
+}
+
 /// The content of the symbolic link `l/<link>` of the layer `id`.
 pub(super) fn target(id: &CacheId) -> String {
     format!("../{id}/{DIFF}")
@@ -124,6 +128,29 @@ fn read(fd: &OwnedFd, name: &str) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_chain_reads_back(bytes: Vec<[u8; 17]>) {
+            let links: Vec<LinkId> = bytes.into_iter().map(LinkId::from_random).collect();
+            let expected = if links.is_empty() { Err("is empty") } else { Ok(links.clone()) };
+            prop_assert_eq!(parse_lower(&lower_text(&links)), expected);
+        }
+
+        #[test]
+        fn nothing_but_layers_is_read(text: String, links in "[l/A-Z2-7:. ]{0,90}") {
+            for text in [text, links] {
+                if let Ok(links) = parse_lower(&text) {
+                    let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+                    prop_assert_eq!(lower_text(&links), plain);
+                }
+                if let Some(id) = parse_target(OsStr::new(&text)) {
+                    prop_assert_eq!(target(&id), text);
+                }
+            }
+        }
+    }
 
     fn layer(files: &[(&str, &str)]) -> (tempfile::TempDir, Layer) {
         let tmp = tempfile::tempdir().unwrap();

@@ -37,7 +37,7 @@ use layer::{DIFF, LINKS, Layer, MERGED, WORK};
 
 pub(crate) const NAME: &str = "overlay2";
 
-/// Layers stacked by the kernel's OverlayFS. See the [module's text](self) for the format.
+/// Layers stacked by the kernel's OverlayFS. Its format is described at the top of the source file.
 #[derive(Debug)]
 pub struct Overlay2 {
     home: OwnedFd,
@@ -290,6 +290,12 @@ impl Driver for Overlay2 {
     fn discard(&self, id: &CacheId) -> Result<()> {
         let Some(layer) = self.layer_in(&self.home, &self.path, id)? else { return Ok(()) };
         self.discard_layer(&layer)
+    }
+
+    fn sync(&self) -> Result<()> {
+        // Short names first: one that leads to no layer would stay for ever.
+        dir::sync(&self.links)?;
+        Ok(dir::sync(&self.home)?)
     }
 
     fn sweep(&self) -> Result<Swept> {

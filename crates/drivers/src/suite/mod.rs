@@ -78,6 +78,15 @@ fn overlays_work() -> sys::Result<()> {
     sys::mount::detach(&tmp.path().join("on"))
 }
 
+impl Drop for Bench {
+    /// Takes away what the case left mounted, or else the temporary directory could not be removed.
+    fn drop(&mut self) {
+        for mount in sys::mount::table(&self.config.root).unwrap_or_default().iter().rev() {
+            let _ = sys::mount::detach(&mount.target);
+        }
+    }
+}
+
 impl Bench {
     /// A second driver on the same data root, as another process has it.
     pub fn reopen(&self) -> Box<dyn Driver> {

@@ -22,7 +22,7 @@ use crate::{Damage, Error, Finding, Result, Stage, Swept, aside};
 
 const NAME: &str = "vfs";
 
-/// Layers as copies. See the [module's text](self) for the format.
+/// Layers as copies. Its format is described at the top of the source file.
 #[derive(Debug)]
 pub struct Vfs {
     home: OwnedFd,
@@ -247,6 +247,10 @@ impl Driver for Vfs {
             Err(Error::Sys(e)) if e.is_not_found() => Ok(()),
             other => other,
         }
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(dir::sync(&self.layers)?)
     }
 
     fn sweep(&self) -> Result<Swept> {

@@ -86,6 +86,8 @@ impl Engine {
         let lock = self.store.commit()?;
         let shared: Vec<ChainId> = plan.shared.keys().copied().collect();
         self.publish_layers(&lock, layers, &shared)?;
+        let ids: Vec<ImageId> = images.iter().map(|image| image.config.id()).collect();
+        self.note_images(&lock, work, &ids)?;
         let mut loaded = Vec::new();
         for (image, staged) in images.iter().zip(staged) {
             self.store.images().publish(&lock, staged)?;
@@ -127,10 +129,11 @@ impl Engine {
         Ok(plan)
     }
 
-    /// A layer of the store that can be shared: its record can be read and its files are there.
+    /// A layer of the store that can be shared: its record can be read, its files are there, and no check has found
+    /// them changed. Any other is unpacked again, which heals it.
     fn sound_layer(&self, chain: &ChainId) -> Result<Option<LayerRecord>> {
         match self.store.layers().find(chain) {
-            Ok(Some(record)) if self.driver.exists(&record.cache_id)? => Ok(Some(record)),
+            Ok(Some(record)) if self.is_whole(&record)? => Ok(Some(record)),
             Ok(_) | Err(store::Error::BrokenLayer { .. }) => Ok(None),
             Err(e) => Err(e.into()),
         }

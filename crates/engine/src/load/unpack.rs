@@ -1,6 +1,5 @@
 //! Unpacks layers into a stage of the driver, as many at once as there are processors.
 
-use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +29,7 @@ pub(crate) struct Job<'a> {
     /// What its uncompressed bytes must hash to; anything if absent.
     pub expected: Option<DiffId>,
     /// Where its tar-split record goes.
-    pub record: File,
+    pub record: sys::file::Writer,
 }
 
 /// A layer that lies in the stage, verified, but not finished by the driver and not durable.

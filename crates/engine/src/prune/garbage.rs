@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use drivers::Driver;
 use model::{CacheId, ChainId, ContainerId};
 use store::{Intent, MountRecord};
 
@@ -32,8 +31,8 @@ impl Engine {
     pub(crate) fn find_garbage(&self, survey: &Survey, directories: &[CacheId]) -> Result<Garbage> {
         let mut garbage = Garbage::default();
         if survey.damaged > 0 {
-            let text = format!("{} damaged records: `check --repair` them to find the garbage", survey.damaged);
-            garbage.warning = Some(text);
+            let text = "damaged records: what they need is not known, so garbage was left alone; see check --repair";
+            garbage.warning = Some(format!("the store has {} {text}", survey.damaged));
             return Ok(garbage);
         }
         let named = survey.named_directories();
@@ -96,6 +95,8 @@ impl Engine {
             self.store.mounts().remove(&lock, &work, id)?;
             self.driver.discard(&record.mount_id.into())?;
             self.driver.discard(&record.init_id.unwrap_or(record.mount_id.init()).into())?;
+            let unneeded = self.unneeded_layers(&lock, record.parent.as_slice())?;
+            self.discard_layers(self.store.layers().begin_remove(&lock, &unneeded)?)?;
         }
         drop(lock);
         Ok(work.finish()?)

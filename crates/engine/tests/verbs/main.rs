@@ -1,8 +1,11 @@
 //! The verbs as the command calls them, on real stores.
 
+mod both;
 mod containers;
+mod copy;
 mod df;
 mod docker;
+mod export;
 mod images;
 mod prune;
 mod remove_image;

@@ -18,7 +18,8 @@ impl Layers<'_> {
     pub fn check(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         let names = names_in(self.root.dirs.layers.as_ref())?;
-        let chains: BTreeSet<ChainId> = names.iter().filter_map(|name| ChainId::from_hex(name).ok()).collect();
+        let chains: BTreeSet<ChainId> =
+            names.iter().filter_map(|name| ChainId::from_hex(name).ok()).collect();
         for name in names {
             let mut report = |subject, damage| {
                 let path = self.root.image_path("layerdb/sha256").join(&name);
@@ -74,6 +75,9 @@ impl Layers<'_> {
     pub(crate) fn parent_of(&self, chain: &ChainId) -> Result<Option<ChainId>> {
         let Some(all) = &self.root.dirs.layers else { return Ok(None) };
         let Some(dir) = find_dir(all, &chain.hex())? else { return Ok(None) };
-        Ok(read::Files { parent: crate::small::find_text(&dir, "parent")?, ..Default::default() }.parent().ok().flatten())
+        Ok(read::Files { parent: crate::small::find_text(&dir, "parent")?, ..Default::default() }
+            .parent()
+            .ok()
+            .flatten())
     }
 }

@@ -62,14 +62,18 @@ impl Layers<'_> {
     }
 
     /// Renames one layer to what Docker calls layers that are being removed; answers with its parent.
-    fn unname(&self, lock: &CommitLock<'_>, chain: &ChainId) -> Result<Option<(RemovingLayer, Option<ChainId>)>> {
+    fn unname(
+        &self,
+        lock: &CommitLock<'_>,
+        chain: &ChainId,
+    ) -> Result<Option<(RemovingLayer, Option<ChainId>)>> {
         let all = self.root.writable(&self.root.dirs.layers)?;
         let hex = chain.hex();
         let parent = self.parent_of(chain)?;
-        let name = format!("{hex}-{}{SUFFIX}", random_hex());
-        lock.note_removing(&name)?;
         // Locked under its old name, so that no sweep comes between.
         let Some(layer) = claim(self.root, &hex)? else { return Ok(None) };
+        let name = format!("{hex}-{}{SUFFIX}", random_hex());
+        lock.note_removing(&name)?;
         sys::dir::rename(all, os(&hex), all, os(&name))?;
         if let Some(parent) = parent {
             lock.remove(&Marker::of_layer(&parent, User::Layer(*chain)));
@@ -129,4 +133,3 @@ fn claim(root: &DataRoot, name: &str) -> Result<Option<RemovingLayer>> {
     }
     Ok(Some(RemovingLayer { name: name.to_owned(), chain, cache_id, _lock: lock }))
 }
-

@@ -1,7 +1,5 @@
 //! New layers: assembled aside, published by one rename.
 
-use std::fs::File;
-
 use model::{CacheId, ChainId};
 use sys::OwnedFd;
 
@@ -113,8 +111,9 @@ impl StagedLayer<'_> {
     ///
     /// # Errors
     /// System calls.
-    pub fn tar_split(&self) -> Result<File> {
-        Ok(File::from(sys::atomic::create_unsynced(&self.dir, os(TAR_SPLIT), 0o644, b"")?))
+    pub fn tar_split(&self) -> Result<sys::file::Writer> {
+        let fd = sys::atomic::create_unsynced(&self.dir, os(TAR_SPLIT), 0o644, b"")?;
+        Ok(sys::file::Writer::new(fd))
     }
 
     /// Writes everything else, and notes the layer with its chain if that was not done yet ([`Work::note`]). The name

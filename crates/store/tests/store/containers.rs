@@ -43,7 +43,10 @@ fn a_new_document_is_spelled_as_dockers() {
     let start = "{\"StreamConfig\":{},\"State\":{\"Running\":false,\"Paused\":false,\"Restarting\":false,\
                  \"OOMKilled\":false,\"Dead\":false,\"Pid\":0,\"ExitCode\":0,\"Error\":\"\",\
                  \"StartedAt\":\"0001-01-01T00:00:00Z\",\"FinishedAt\":\"0001-01-01T00:00:00Z\",\"Health\":null},";
-    assert!(text.starts_with(&format!("{start}\"ID\":\"{hex}\",\"Created\":\"1970-01-01T00:00:00Z\"")), "{text}");
+    assert!(
+        text.starts_with(&format!("{start}\"ID\":\"{hex}\",\"Created\":\"1970-01-01T00:00:00Z\"")),
+        "{text}"
+    );
     assert!(text.ends_with("\"LocalLogCacheMeta\":{\"HaveNotifyEnabled\":false}}\n"));
 }
 
@@ -53,7 +56,8 @@ fn fields_that_nobody_knows_survive_a_rename() {
     let id = create(&world.root, 1, "before", &image).unwrap();
     let file = world.path().join("containers").join(id.hex()).join("config.v2.json");
     let text = std::fs::read_to_string(&file).unwrap();
-    let text = text.replace("\"Managed\":false", "\"Future\":{\"b\":[1.5,\"<\"],\"a\":null},\"Managed\":true");
+    let text =
+        text.replace("\"Managed\":false", "\"Future\":{\"b\":[1.5,\"<\"],\"a\":null},\"Managed\":true");
     std::fs::write(&file, &text).unwrap();
     let after = ContainerName::parse("after").unwrap();
     world.root.containers().rename(&world.root.commit().unwrap(), &id, &after).unwrap();
@@ -126,7 +130,9 @@ fn a_container_holds_its_image_and_layers() {
     assert_eq!(world.root.layers().chain(&top).unwrap().len(), 2);
     remove_container(&world.root, &id).unwrap();
     assert!(!world.root.backrefs().layer_in_use(&top).unwrap());
-    assert!(world.root.containers().list().unwrap().is_empty() && world.root.mounts().list().unwrap().is_empty());
+    assert!(
+        world.root.containers().list().unwrap().is_empty() && world.root.mounts().list().unwrap().is_empty()
+    );
 }
 
 #[test]
@@ -134,7 +140,8 @@ fn a_container_without_a_writable_layer_is_not_published() {
     let (world, image) = with_image();
     let work = world.root.begin().unwrap();
     let id = ContainerId::from_random([9; 32]);
-    let staged = world.root.containers().stage(&work, document(id, "xy", None), &HostConfig::new(false)).unwrap();
+    let staged =
+        world.root.containers().stage(&work, document(id, "xy", None), &HostConfig::new(false)).unwrap();
     let lock = world.root.commit().unwrap();
     assert!(matches!(world.root.containers().publish(&lock, staged).unwrap_err(), Error::NoContainer(_)));
     let record = MountRecord {

@@ -125,11 +125,20 @@ fn named_in(op: &Op) -> Option<&Path> {
 }
 
 fn is_synced(ino: u64, later: &[Op]) -> bool {
-    later.iter().any(|op| matches!(op, Op::SyncFs { .. }) || matches!(op, Op::SyncFile { ino: i, .. } if *i == ino))
+    later
+        .iter()
+        .any(|op| matches!(op, Op::SyncFs { .. }) || matches!(op, Op::SyncFile { ino: i, .. } if *i == ino))
 }
 
 fn is_dir_synced(dir: &Path, later: &[Op]) -> bool {
-    later.iter().any(|op| matches!(op, Op::SyncFs { .. }) || matches!(op, Op::SyncDir { path } if path == dir))
+    later
+        .iter()
+        .any(|op| matches!(op, Op::SyncFs { .. }) || matches!(op, Op::SyncDir { path } if path == dir))
+}
+
+/// The rebuilt stores are synced over and over; that takes its time on a disk.
+fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -184,13 +193,15 @@ fn assert_whole(root: &DataRoot, context: &str) {
 
 /// Garbage that a sweep removes, and what is only half of a removal.
 fn is_leftover(problem: &str) -> bool {
-    problem.ends_with("being removed") || problem.ends_with("what it belongs to is missing")
+    problem.ends_with("being removed")
+        || problem.ends_with("what it belongs to is missing")
         || problem.contains("never finished")
 }
 
 fn assert_kept(root: &DataRoot, done: &Milestones, count: usize, context: &str) {
     let is_done = |what: &str| done.iter().any(|(at, w)| *w == what && *at <= count);
-    let is_begun = |what: &str| done.iter().rev().find(|(_, w)| *w == what).is_some_and(|(at, _)| *at <= count);
+    let is_begun =
+        |what: &str| done.iter().rev().find(|(_, w)| *w == what).is_some_and(|(at, _)| *at <= count);
     let names = root.references().read().unwrap();
     if is_done("second") {
         assert!(names.get(&"y".parse().unwrap()).is_some(), "{context}: second image lost");
@@ -224,7 +235,7 @@ fn a_power_cut_at_any_moment_leaves_all_or_nothing() {
     for count in 0..=recording.ops.len() {
         for lost in recording.losses(count) {
             let context = format!("after {count} changes, {:?}, {lost:?}", recording.ops[..count].last());
-            let tmp = tempfile::tempdir().unwrap();
+            let tmp = in_memory();
             copy(before.path(), tmp.path());
             recording.replay(count, &lost, tmp.path());
             let reader = DataRoot::open(tmp.path(), DRIVER, Mode::Read).unwrap();

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use model::{ContainerId, ImageId};
+use model::{ContainerId, ContainerName, ImageId, Platform};
 use serde_json::Value;
-use store::{DataRoot, Mode, User};
+use store::{DataRoot, HostConfig, Mode, NewContainer, User};
 
 use crate::world::{DRIVER, listing, problems};
 
@@ -127,7 +127,9 @@ fn check_index(fixture: &Fixture) {
         all
     };
     let by_files = users(&reader);
-    assert!(by_files.iter().filter(|users| !users.is_empty()).count() >= reader.layers().list().unwrap().len());
+    assert!(
+        by_files.iter().filter(|users| !users.is_empty()).count() >= reader.layers().list().unwrap().len()
+    );
     assert_eq!(listing(fixture.tmp.path()), before, "reading changes nothing");
     let names = std::fs::read(fixture.tmp.path().join("image/overlay2/repositories.json")).unwrap();
     let writer = fixture.root(Mode::Write);
@@ -143,6 +145,42 @@ fn check_all(version: &str) {
     check_containers(&fixture);
     assert_eq!(problems(&fixture.root(Mode::Read)), Vec::<String>::new());
     check_index(&fixture);
+}
+
+/// Each fixture's container `created` was never started, so that its files are as `docker create` wrote them.
+#[test]
+fn a_new_container_is_written_as_docker_28_5_writes_it() {
+    let fixture = Fixture::unpack("docker-28.5");
+    let root = fixture.root(Mode::Read);
+    let id = root.containers().resolve("created").unwrap().unwrap();
+    let theirs = root.containers().get(&id).unwrap();
+    let args: Vec<String> = theirs.args().into_iter().map(str::to_owned).collect();
+    let ours = NewContainer {
+        id,
+        name: &ContainerName::parse(theirs.name()).unwrap(),
+        created: theirs.created(),
+        path: theirs.path(),
+        args: &args,
+        config: theirs.config(),
+        image: theirs.image(),
+        platform: &Platform::new("linux", "amd64", None),
+        driver: DRIVER,
+    };
+    let ours = ours.document().unwrap();
+    // We make no volumes, see docs/format/containers.md.
+    let mut expected = theirs.document().clone();
+    expected["MountPoints"] = serde_json::json!({});
+    let expected = model::gojson::to_vec(&expected).unwrap();
+    assert_eq!(String::from_utf8(ours.to_bytes().unwrap()).unwrap(), String::from_utf8(expected).unwrap() + "\n");
+
+    // The fixture was made on a host with cgroup v1, and without a bridge.
+    let mut host = HostConfig::new(false);
+    let theirs = root.containers().host_config(&id).unwrap();
+    host.set("NetworkMode", theirs.field("NetworkMode").unwrap().clone());
+    assert_eq!(
+        String::from_utf8(host.to_bytes().unwrap()).unwrap(),
+        String::from_utf8(theirs.to_bytes().unwrap()).unwrap()
+    );
 }
 
 #[test]

@@ -27,7 +27,9 @@ fn a_changed_file_is_refused_and_loading_heals_it() {
     std::fs::write(&file, config(&[2])).unwrap();
     let refused = world.root.images().get(&id).unwrap_err();
     let expected = ImageId::of(&config(&[2]));
-    assert!(matches!(refused, Error::BrokenImage { damage: Damage::WrongDigest { expected: e }, .. } if e == expected));
+    assert!(
+        matches!(refused, Error::BrokenImage { damage: Damage::WrongDigest { expected: e }, .. } if e == expected)
+    );
     assert_eq!(problems(&world.root).len(), 1);
     load(&world.root, &[1], "x").unwrap();
     assert!(problems(&world.root).is_empty());
@@ -87,7 +89,8 @@ fn prefixes_find_one_image_or_say_that_there_are_several() {
         assert_eq!(images.find_by_prefix(&format!("sha256:{}", &id.hex()[..12])).unwrap(), Some(*id));
     }
     // Forty ids and sixteen digits: two share the first one.
-    let shared = (0..16).map(|n| format!("{n:x}")).find(|digit| images.find_by_prefix(digit).is_err()).unwrap();
+    let shared =
+        (0..16).map(|n| format!("{n:x}")).find(|digit| images.find_by_prefix(digit).is_err()).unwrap();
     let message = images.find_by_prefix(&shared).unwrap_err().to_string();
     assert_eq!(message, format!("multiple IDs found with provided prefix: {shared}"));
     for absent in ["", "sha256:", "xyz", &"0".repeat(64), &"0".repeat(65), "../x"] {
@@ -118,8 +121,11 @@ fn distribution_is_dockers() {
     assert_eq!((hints.diff_id(&blob).unwrap(), hints.sources(&diff).unwrap()), (None, vec![]));
     let lock = world.root.commit().unwrap();
     for n in 0..60 {
-        let source =
-            V2Metadata { digest: blob, source_repository: format!("docker.io/r{}", n % 55), hmac: String::new() };
+        let source = V2Metadata {
+            digest: blob,
+            source_repository: format!("docker.io/r{}", n % 55),
+            hmac: String::new(),
+        };
         hints.add(&lock, &diff, source).unwrap();
     }
     let sources = hints.sources(&diff).unwrap();
@@ -127,7 +133,9 @@ fn distribution_is_dockers() {
     assert_eq!(hints.diff_id(&blob).unwrap(), Some(diff));
     let file = world.image_path("distribution/v2metadata-by-diffid/sha256").join(diff.hex());
     let json = std::fs::read_to_string(&file).unwrap();
-    assert!(json.starts_with(&format!(r#"[{{"Digest":"{blob}","SourceRepository":"docker.io/r10","HMAC":""}},"#)));
+    assert!(
+        json.starts_with(&format!(r#"[{{"Digest":"{blob}","SourceRepository":"docker.io/r10","HMAC":""}},"#))
+    );
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o644, 0o755));
     std::fs::write(file, "nonsense").unwrap();
     assert_eq!(hints.sources(&diff).unwrap(), []);

@@ -64,7 +64,9 @@ fn the_second_of_two_equal_layers_is_dropped() {
 fn a_layer_needs_its_parent() {
     let world = World::new();
     let records = stack(&[1, 2]);
-    assert!(matches!(publish(&world, &records[1]).unwrap_err(), Error::NoLayer(id) if id == records[0].chain));
+    assert!(
+        matches!(publish(&world, &records[1]).unwrap_err(), Error::NoLayer(id) if id == records[0].chain)
+    );
     assert!(!world.root.layers().exists(&records[1].chain).unwrap());
 }
 
@@ -102,9 +104,11 @@ fn every_tear_has_its_name() {
         ("parent", Some(String::new()), not_empty("parent")),
         ("parent", Some(unknown.to_string()), Damage::ParentLayerMissing(unknown)),
         ("parent", None, Damage::WrongChain { expected: ChainId::extend(None, &top.diff) }),
-        ("diff", Some(records[0].diff.to_string()), Damage::WrongChain {
-            expected: ChainId::extend(Some(&records[0].chain), &records[0].diff),
-        }),
+        (
+            "diff",
+            Some(records[0].diff.to_string()),
+            Damage::WrongChain { expected: ChainId::extend(Some(&records[0].chain), &records[0].diff) },
+        ),
         ("tar-split.json.gz", None, Damage::Missing("tar-split.json.gz")),
     ] {
         records.iter().for_each(|record| _ = publish(&world, record).unwrap());

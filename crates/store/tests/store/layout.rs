@@ -101,8 +101,7 @@ fn a_live_daemon_leaves_reading_and_refuses_writing() {
     std::fs::write(world.path().join("volumes/metadata.db"), "").unwrap();
     let before = world.reopen(Mode::Write);
     let volumes = sys::dir::open_path(&world.path().join("volumes")).unwrap();
-    let daemon =
-        sys::lock::take(&volumes, "metadata.db".as_ref(), sys::lock::Mutual::Exclusive).unwrap();
+    let daemon = sys::lock::take(&volumes, "metadata.db".as_ref(), sys::lock::Mutual::Exclusive).unwrap();
     let refused = DataRoot::open(world.path(), DRIVER, Mode::Write).unwrap_err();
     assert!(matches!(&refused, Error::DaemonRunning { file, .. } if file.ends_with("volumes/metadata.db")));
     assert!(matches!(before.commit().unwrap_err(), Error::DaemonRunning { .. }));

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
 
-mod crash;
 mod containers;
+mod crash;
 mod damage;
 mod fixtures;
 mod images;
@@ -11,5 +11,6 @@ mod index;
 mod layers;
 mod layout;
 mod races;
+mod scale;
 mod sweep;
 mod world;

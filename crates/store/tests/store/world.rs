@@ -7,7 +7,8 @@ use std::path::Path;
 use model::config::{ContainerConfig, ImageConfig};
 use model::{CacheId, ChainId, ContainerId, ContainerName, DiffId, ImageId, MountId, Platform, Timestamp};
 use store::{
-    Container, DataRoot, HostConfig, Intent, LayerRecord, Mode, MountRecord, NewContainer, Published, RemovingLayer,
+    Container, DataRoot, HostConfig, Intent, LayerRecord, Mode, MountRecord, NewContainer, Published,
+    RemovingLayer,
 };
 
 pub const DRIVER: &str = "overlay2";
@@ -51,6 +52,7 @@ fn make(root: &DataRoot, id: impl Into<CacheId>) {
 
 fn discard(root: &DataRoot, id: impl Into<CacheId>) {
     sys::tree::remove(driver(root), id.into().as_str().as_ref()).unwrap();
+    sys::dir::sync(driver(root)).unwrap();
 }
 
 fn discard_mount(root: &DataRoot, id: MountId) {
@@ -117,10 +119,8 @@ pub fn load(root: &DataRoot, numbers: &[u8], name: &str) -> store::Result<ImageI
     let all = stack(numbers);
     let held = work.hold(&root.commit()?, &all.iter().map(|l| l.chain).collect::<Vec<_>>())?;
     let new: Vec<_> = all.into_iter().filter(|l| !held.contains(&l.chain)).collect();
-    let intents: Vec<_> = new
-        .iter()
-        .map(|l| Intent::Layer { cache_id: l.cache_id.clone(), chain: Some(l.chain) })
-        .collect();
+    let intents: Vec<_> =
+        new.iter().map(|l| Intent::Layer { cache_id: l.cache_id.clone(), chain: Some(l.chain) }).collect();
     work.note(&intents)?;
     let mut staged = Vec::new();
     for record in new {
@@ -178,7 +178,8 @@ pub fn create(root: &DataRoot, n: u8, name: &str, image: &ImageConfig) -> store:
     make(root, mount_id);
     make(root, mount_id.init());
     sys::dir::sync(driver(root))?;
-    let container = root.containers().stage(&work, document(id, name, Some(image.id())), &HostConfig::new(true))?;
+    let container =
+        root.containers().stage(&work, document(id, name, Some(image.id())), &HostConfig::new(true))?;
     mount.sync()?;
     container.sync()?;
     let lock = root.commit()?;

@@ -1,6 +1,7 @@
 //! What the docker client 28.5 prints for the same command lines, with our name for its own.
 
 use super::*;
+use crate::app::with_dockers_flags;
 use crate::output::filter::Filter;
 use clap::{Arg, ArgAction};
 
@@ -29,7 +30,7 @@ fn command() -> Command {
             .arg(Arg::new("image").value_name("IMAGE").required(true).num_args(1..))
     };
     let needed = |name: &'static str, value: &'static str| Arg::new(name).value_name(value).required(true);
-    Command::new("layercake")
+    let tree = Command::new("layercake")
         .subcommand_required(true)
         .arg(Arg::new("root").long("root").global(true))
         .subcommand(list("images"))
@@ -63,7 +64,8 @@ fn command() -> Command {
                 .arg(needed("image", "IMAGE"))
                 .arg(Arg::new("command").value_name("COMMAND"))
                 .arg(Arg::new("arg").value_name("ARG").num_args(0..).trailing_var_arg(true)),
-        )
+        );
+    with_dockers_flags(tree)
 }
 
 #[track_caller]

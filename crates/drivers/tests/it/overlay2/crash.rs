@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use drivers::suite::{Bench, Builder, run};
 use drivers::{Config, Driver};
@@ -82,7 +82,7 @@ fn recovers(driver: &dyn Driver, recorded: &[(CacheId, Option<CacheId>)]) {
 
 #[test]
 fn while_publishing() {
-    let _one = RECORDING.lock().unwrap();
+    let _one = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
     run("while_publishing", super::open, |bench: &Bench| {
         let base = bench.layer(None, Builder::new().file("file", "x"));
         let stage = bench.driver.stage().unwrap();
@@ -109,7 +109,7 @@ fn while_publishing() {
 
 #[test]
 fn while_discarding() {
-    let _one = RECORDING.lock().unwrap();
+    let _one = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
     run("while_discarding", super::open, |bench: &Bench| {
         let base = bench.layer(None, Builder::new().file("file", "x"));
         let top = bench.layer(Some(&base), Builder::new().dir("dir").file("dir/one", "x"));

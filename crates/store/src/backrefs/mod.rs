@@ -19,6 +19,8 @@
 //!
 //! A stale index is not used. Readers then look through the real files; [`DataRoot::commit`] builds it anew.
 
+mod marker;
+
 use model::{ChainId, ContainerId, ImageId};
 use sys::OwnedFd;
 
@@ -28,95 +30,12 @@ use crate::generation;
 use crate::root::DataRoot;
 use crate::small::{absent, find_dir, find_text, names_in, os, rmdir_if_empty};
 
+pub(crate) use marker::Marker;
+pub use marker::User;
+use marker::{Table, add, bare, create, is_plain};
+
 const STAMP: &str = "stamp";
 const REMOVING: &str = "removing";
-
-/// Something that uses a layer, an image or a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum User {
-    /// A layer on top of it.
-    Layer(ChainId),
-    /// An image whose topmost layer it is; or whose parent image it is.
-    Image(ImageId),
-    /// A container whose writable layer stands on it; that was created from it; or that has the name.
-    Container(ContainerId),
-}
-
-impl User {
-    fn file_name(&self) -> String {
-        match self {
-            Self::Layer(id) => format!("layer-{}", id.hex()),
-            Self::Image(id) => format!("image-{}", id.hex()),
-            Self::Container(id) => format!("container-{}", id.hex()),
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        match name.split_once('-')? {
-            ("layer", hex) => ChainId::from_hex(hex).ok().map(Self::Layer),
-            ("image", hex) => ImageId::from_hex(hex).ok().map(Self::Image),
-            ("container", hex) => ContainerId::parse(hex).ok().map(Self::Container),
-            _ => None,
-        }
-    }
-}
-
-/// What is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Table {
-    Layers,
-    Images,
-    Names,
-}
-
-impl Table {
-    const ALL: [Self; 3] = [Self::Layers, Self::Images, Self::Names];
-
-    fn dir(self) -> &'static str {
-        match self {
-            Self::Layers => "layers",
-            Self::Images => "images",
-            Self::Names => "names",
-        }
-    }
-}
-
-/// One use of something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Marker {
-    table: Table,
-    key: String,
-    user: User,
-}
-
-impl Marker {
-    pub(crate) fn of_layer(used: &ChainId, user: User) -> Self {
-        Self { table: Table::Layers, key: used.hex(), user }
-    }
-
-    pub(crate) fn of_image(used: &ImageId, user: User) -> Self {
-        Self { table: Table::Images, key: used.hex(), user }
-    }
-
-    pub(crate) fn of_name(used: &str, user: ContainerId) -> Self {
-        Self { table: Table::Names, key: bare(used).to_owned(), user: User::Container(user) }
-    }
-
-    /// A name that no `create` accepts, in a file of whatever origin, might not do as a file name. It gets no marker,
-    /// and is looked up in the real files.
-    fn is_indexed(&self) -> bool {
-        self.table != Table::Names || is_plain(&self.key)
-    }
-}
-
-fn bare(name: &str) -> &str {
-    name.strip_prefix('/').unwrap_or(name)
-}
-
-fn is_plain(name: &str) -> bool {
-    let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-    name.len() <= 255 && name.bytes().all(word) && !matches!(name, "" | "." | "..")
-}
 
 /// The index of back references.
 #[derive(Debug, Clone, Copy)]
@@ -237,7 +156,9 @@ impl Backrefs<'_> {
         // Without a stamp it counts for nothing, so an interrupted rebuild starts over.
         absent(sys::dir::unlink(&index, os(STAMP)))?;
         sys::tree::clear(&index)?;
-        for marker in Table::ALL.map(|table| self.scan(table)).into_iter().collect::<Result<Vec<_>>>()?.concat() {
+        for marker in
+            Table::ALL.map(|table| self.scan(table)).into_iter().collect::<Result<Vec<_>>>()?.concat()
+        {
             add(&index, &marker)?;
         }
         let removing = sys::dir::ensure(&index, os(REMOVING), 0o700)?;
@@ -331,21 +252,5 @@ impl CommitLock<'_> {
     /// Notes that a name in the layerdb is on its way out.
     pub(crate) fn note_removing(&self, name: &str) -> Result<()> {
         create(&sys::dir::ensure(&self.index, os(REMOVING), 0o700)?, name)
-    }
-}
-
-fn add(index: &OwnedFd, marker: &Marker) -> Result<()> {
-    if !marker.is_indexed() {
-        return Ok(());
-    }
-    let table = sys::dir::ensure(index, os(marker.table.dir()), 0o700)?;
-    let key = sys::dir::ensure(table, os(&marker.key), 0o700)?;
-    create(&key, &marker.user.file_name())
-}
-
-fn create(dir: &OwnedFd, name: &str) -> Result<()> {
-    match sys::dir::create_file(dir, os(name), 0o600) {
-        Err(e) if !e.is_exists() => Err(e.into()),
-        _ => Ok(()),
     }
 }

@@ -1,0 +1,59 @@
+//! The command as its users know it: transcripts of sessions, replayed.
+//!
+//! A file of `tests/transcripts` is a session in a directory of its own, with an empty store:
+//!
+//! ```text
+//! # a remark
+//! $ layercake rmi nosuch
+//! [stderr] Error: No such image: nosuch:latest
+//! [exit 1]
+//! ```
+//!
+//! Standard output comes first, then standard error, then the exit code if it is not 0. `[..]` stands for anything
+//! within a line. What Docker has, Docker 28.5 prints in the same words, after `Error response from daemon: ` instead of
+//! `Error: `.
+
+mod session;
+
+use session::Session;
+
+/// Makes a test of each transcript.
+macro_rules! transcripts {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                Session::new().replay(include_str!(concat!("../transcripts/", stringify!($name), ".txt")));
+            }
+        )*
+
+        #[test]
+        fn no_transcript_is_forgotten() {
+            let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
+            let mut files: Vec<_> = std::fs::read_dir(dir)
+                .unwrap()
+                .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+                .collect();
+            files.sort();
+            let mut names = vec![$(stringify!($name)),*];
+            names.sort();
+            assert_eq!(files, names);
+        }
+    };
+}
+
+transcripts! {
+    containers
+    copy
+    help
+    images
+    inspect
+    load
+    mistakes
+    mounts
+    prune
+    save
+    streams
+    system
+    tag
+}

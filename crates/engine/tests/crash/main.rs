@@ -1,0 +1,22 @@
+//! Nothing lost: what is left of a store after power cuts, kills, crowds, full disks and hostile archives.
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`replay`] | the power fails after each change that a verb makes |
+//! | [`kill`] | a process is killed at random moments |
+//! | [`crowd`] | many processes at once |
+//! | [`faults`] | a full disk, a read-only one, files that may not grow |
+//! | [`hostile`] | archives that want out, or too much |
+//!
+//! All of them end with [`sound::check`]. Stores lie in memory (`/dev/shm`) where there is such a thing: it is the order
+//! of the changes that counts here, and waiting for a disk would only mean fewer of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod crowd;
+mod faults;
+mod hostile;
+mod kill;
+mod replay;
+mod shop;
+mod sound;
+mod verbs;

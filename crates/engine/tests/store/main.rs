@@ -1,0 +1,7 @@
+//! Images into the store and out again, and containers on them: load, save, import, create, commit, on every driver that
+//! works here.
+
+mod containers;
+mod load;
+mod save;
+mod world;

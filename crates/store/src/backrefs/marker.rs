@@ -1,0 +1,112 @@
+//! One file of the index: that something is used by something.
+
+use model::{ChainId, ContainerId, ImageId};
+use sys::OwnedFd;
+
+use crate::error::Result;
+use crate::small::os;
+
+/// Something that uses a layer, an image or a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum User {
+    /// A layer on top of it.
+    Layer(ChainId),
+    /// An image whose topmost layer it is; or whose parent image it is.
+    Image(ImageId),
+    /// A container whose writable layer stands on it; that was created from it; or that has the name.
+    Container(ContainerId),
+}
+
+impl User {
+    pub(super) fn file_name(&self) -> String {
+        match self {
+            Self::Layer(id) => format!("layer-{}", id.hex()),
+            Self::Image(id) => format!("image-{}", id.hex()),
+            Self::Container(id) => format!("container-{}", id.hex()),
+        }
+    }
+
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        match name.split_once('-')? {
+            ("layer", hex) => ChainId::from_hex(hex).ok().map(Self::Layer),
+            ("image", hex) => ImageId::from_hex(hex).ok().map(Self::Image),
+            ("container", hex) => ContainerId::parse(hex).ok().map(Self::Container),
+            _ => None,
+        }
+    }
+}
+
+/// What is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    Layers,
+    Images,
+    Names,
+}
+
+impl Table {
+    pub(super) const ALL: [Self; 3] = [Self::Layers, Self::Images, Self::Names];
+
+    pub(super) fn dir(self) -> &'static str {
+        match self {
+            Self::Layers => "layers",
+            Self::Images => "images",
+            Self::Names => "names",
+        }
+    }
+}
+
+/// One use of something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Marker {
+    pub(super) table: Table,
+    pub(super) key: String,
+    pub(super) user: User,
+}
+
+impl Marker {
+    pub(crate) fn of_layer(used: &ChainId, user: User) -> Self {
+        Self { table: Table::Layers, key: used.hex(), user }
+    }
+
+    pub(crate) fn of_image(used: &ImageId, user: User) -> Self {
+        Self { table: Table::Images, key: used.hex(), user }
+    }
+
+    pub(crate) fn of_name(used: &str, user: ContainerId) -> Self {
+        Self { table: Table::Names, key: bare(used).to_owned(), user: User::Container(user) }
+    }
+
+    /// A name that no `create` accepts, in a file of whatever origin, might not do as a file name. It gets no marker,
+    /// and is looked up in the real files.
+    fn is_indexed(&self) -> bool {
+        self.table != Table::Names || is_plain(&self.key)
+    }
+}
+
+pub(super) fn bare(name: &str) -> &str {
+    name.strip_prefix('/').unwrap_or(name)
+}
+
+pub(super) fn is_plain(name: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    name.len() <= 255 && name.bytes().all(word) && !matches!(name, "" | "." | "..")
+}
+
+/// Makes the file of a marker.
+pub(super) fn add(index: &OwnedFd, marker: &Marker) -> Result<()> {
+    if !marker.is_indexed() {
+        return Ok(());
+    }
+    let table = sys::dir::ensure(index, os(marker.table.dir()), 0o700)?;
+    let key = sys::dir::ensure(table, os(&marker.key), 0o700)?;
+    create(&key, &marker.user.file_name())
+}
+
+/// Makes an empty file; one that is there already is as good.
+pub(super) fn create(dir: &OwnedFd, name: &str) -> Result<()> {
+    match sys::dir::create_file(dir, os(name), 0o600) {
+        Err(e) if !e.is_exists() => Err(e.into()),
+        _ => Ok(()),
+    }
+}

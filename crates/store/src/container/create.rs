@@ -1,0 +1,136 @@
+//! A new container's `config.v2.json`.
+
+use model::config::ContainerConfig;
+use model::{ContainerId, ContainerName, ImageId, Platform, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Container, State, object};
+use crate::error::Result;
+
+/// A container that is about to be made.
+#[derive(Debug, Clone)]
+pub struct NewContainer<'a> {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name.
+    pub name: &'a ContainerName,
+    /// When.
+    pub created: Timestamp,
+    /// The program that it shall run, and its arguments.
+    pub path: &'a str,
+    /// The program's arguments.
+    pub args: &'a [String],
+    /// Its whole configuration: what was asked for, and the rest from the image.
+    pub config: &'a ContainerConfig,
+    /// Its image; `None` for a container from nothing.
+    pub image: Option<ImageId>,
+    /// What it runs on.
+    pub platform: &'a Platform,
+    /// The storage driver that has its files.
+    pub driver: &'a str,
+}
+
+impl NewContainer<'_> {
+    /// Writes the document field for field as Docker 28.5 does for `docker create`; older daemons take it too.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::Error::Model) if `config` has no JSON form.
+    pub fn document(&self) -> Result<Container> {
+        let json_error = |why: serde_json::Error| model::Error::Json {
+            what: "container configuration",
+            why: why.to_string(),
+        };
+        let config = serde_json::to_value(self.config).map_err(json_error)?;
+        let mut platform = json!({"architecture": self.platform.architecture, "os": self.platform.os});
+        if let Some(variant) = &self.platform.variant {
+            platform["variant"] = Value::from(variant.as_str());
+        }
+        let document = json!({
+            "StreamConfig": {},
+            "State": {
+                "Running": false,
+                "Paused": false,
+                "Restarting": false,
+                "OOMKilled": false,
+                "Dead": false,
+                "Pid": 0,
+                "ExitCode": 0,
+                "Error": "",
+                "StartedAt": Timestamp::ZERO.to_string(),
+                "FinishedAt": Timestamp::ZERO.to_string(),
+                "Health": null,
+            },
+            "ID": self.id.hex(),
+            "Created": self.created.to_string(),
+            "Managed": false,
+            "Path": self.path,
+            "Args": self.args,
+            "Config": config,
+            "Image": self.image.map(|id| id.to_string()).unwrap_or_default(),
+            "ImageManifest": null,
+            "NetworkSettings": network_settings(),
+            "LogPath": "",
+            "Name": self.name.with_slash(),
+            "Driver": self.driver,
+            "OS": self.platform.os,
+            "ImagePlatform": platform,
+            "RestartCount": 0,
+            "HasBeenStartedBefore": false,
+            "HasBeenManuallyStopped": false,
+            "MountPoints": {},
+            "SecretReferences": null,
+            "ConfigReferences": null,
+            "MountLabel": "",
+            "ProcessLabel": "",
+            "AppArmorProfile": "",
+            "SeccompProfile": "",
+            "NoNewPrivileges": false,
+            "WritableCgroups": null,
+            "HostnamePath": "",
+            "HostsPath": "",
+            "ShmPath": "",
+            "ResolvConfPath": "",
+            "LocalLogCacheMeta": {"HaveNotifyEnabled": false},
+        });
+        let document = object(document);
+        Ok(Container { id: self.id, config: self.config.clone(), state: State::default(), document })
+    }
+}
+
+/// On the network `bridge`, not connected yet.
+fn network_settings() -> Value {
+    json!({
+        "Bridge": "",
+        "SandboxID": "",
+        "SandboxKey": "",
+        "HairpinMode": false,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "Networks": {
+            "bridge": {
+                "IPAMConfig": null,
+                "Links": null,
+                "Aliases": null,
+                "MacAddress": "",
+                "DriverOpts": null,
+                "GwPriority": 0,
+                "NetworkID": "",
+                "EndpointID": "",
+                "Gateway": "",
+                "IPAddress": "",
+                "IPPrefixLen": 0,
+                "IPv6Gateway": "",
+                "GlobalIPv6Address": "",
+                "GlobalIPv6PrefixLen": 0,
+                "DNSNames": null,
+                "IPAMOperational": false,
+                "DesiredMacAddress": "",
+            },
+        },
+        "Service": null,
+        "Ports": null,
+        "SecondaryIPAddresses": null,
+        "SecondaryIPv6Addresses": null,
+        "HasSwarmEndpoint": false,
+    })
+}
