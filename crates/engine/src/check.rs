@@ -77,7 +77,8 @@ impl Report {
 /// What helps where the record of a layer can be made again, or garbage removed.
 const REPAIR: &str = "run `layercake check --repair`";
 /// What helps where files are lost. `load` finds by itself what it has to replace.
-const LOAD_AGAIN: &str = "load the image again (`layercake load -i ARCHIVE`), then run `layercake check --repair`";
+const LOAD_AGAIN: &str =
+    "load the image again (`layercake load -i ARCHIVE`), then run `layercake check --repair`";
 /// What helps where files have changed: only a repair tells `load` of it.
 const REPLACE: &str = "run `layercake check --repair`, which marks the layer; load the image again \
                        (`layercake load -i ARCHIVE`), and check once more";

@@ -76,9 +76,7 @@ impl Engine {
         let mut summaries = Vec::new();
         for container in containers {
             let mut summary = summarize(container, &names, now);
-            if size
-                && let Some(size) = self.container_size(&mut sizes, container.id())?
-            {
+            if size && let Some(size) = self.container_size(&mut sizes, container.id())? {
                 (summary.size_rw, summary.size_root_fs) = (Some(size.rw), Some(size.root_fs));
             }
             summaries.push(summary);
@@ -91,7 +89,9 @@ impl Engine {
         let mut containers = Vec::new();
         for id in self.store.containers().list()? {
             match self.store.containers().find(&id) {
-                Ok(Some(container)) if container.driver() == self.store.driver() => containers.push(container),
+                Ok(Some(container)) if container.driver() == self.store.driver() => {
+                    containers.push(container)
+                }
                 Ok(_) | Err(store::Error::BrokenContainer { .. }) => {}
                 Err(e) => return Err(e.into()),
             }
@@ -115,7 +115,9 @@ impl Engine {
             Ok(rw) => rw,
             Err(Error::Driver(drivers::Error::NoLayer(_) | drivers::Error::Damaged(_))) => return Ok(None),
             Err(Error::Driver(drivers::Error::Sys(e))) if e.is_not_found() => return Ok(None),
-            Err(Error::Store(store::Error::NoLayer(_) | store::Error::BrokenLayer { .. })) => return Ok(None),
+            Err(Error::Store(store::Error::NoLayer(_) | store::Error::BrokenLayer { .. })) => {
+                return Ok(None);
+            }
             Err(e) => return Err(e),
         };
         let below = record.parent.map(|top| sizes.below(&top)).transpose()?;
@@ -164,7 +166,10 @@ fn summarize(container: &Container, names: &Repositories, now: Timestamp) -> Con
         exit_code: container.state().exit_code,
         labels: container.config().labels.clone().unwrap_or_default(),
         local_volumes: mounts.iter().filter(|mount| mount.driver == "local").count(),
-        mounts: mounts.iter().map(|mount| if mount.name.is_empty() { mount.source } else { mount.name }.to_owned()).collect(),
+        mounts: mounts
+            .iter()
+            .map(|mount| if mount.name.is_empty() { mount.source } else { mount.name }.to_owned())
+            .collect(),
         networks: networks(container),
         size_rw: None,
         size_root_fs: None,
@@ -219,7 +224,8 @@ fn health(container: &Container) -> Option<&str> {
 
 fn networks(container: &Container) -> Vec<String> {
     let networks = container.field("NetworkSettings").and_then(|settings| settings.get("Networks"));
-    let mut names: Vec<String> = networks.and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect();
+    let mut names: Vec<String> =
+        networks.and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect();
     names.sort_unstable();
     names
 }

@@ -64,7 +64,13 @@ impl Engine {
     ///
     /// # Errors
     /// Nothing is there; then nothing is written.
-    pub fn copy_from(&self, container: &ContainerId, path: &Path, follow: bool, out: &mut dyn Write) -> Result<()> {
+    pub fn copy_from(
+        &self,
+        container: &ContainerId,
+        path: &Path,
+        follow: bool,
+        out: &mut dyn Write,
+    ) -> Result<()> {
         let mut source = self.source(container, path, follow)?;
         if follow && source.name != b"." {
             // Docker's client gives the copy the link's name, but the raw archive has the name of the target.
@@ -85,7 +91,10 @@ impl Engine {
         let spelled = self.container_path(container, path)?;
         let Some(Place { path: dir, .. }) = tree.find(&spelled.path, true)?.ok().filter(Place::is_dir) else {
             let name = self.shown_name(container)?;
-            return Err(Error::invalid(format!("destination \"{name}:{}\" must be a directory", path.display())));
+            return Err(Error::invalid(format!(
+                "destination \"{name}:{}\" must be a directory",
+                path.display()
+            )));
         };
         let (_, plain) = compress::open(archive, self.limits.decompress)?;
         self.extract_in(container, &dir, |sink| tar::parse(plain, self.limits.tar, sink))?;
@@ -97,7 +106,13 @@ impl Engine {
     ///
     /// # Errors
     /// After an error while copying, a part of the files is there.
-    pub fn copy_out(&self, container: &ContainerId, path: &Path, local: &Path, options: CopyOptions) -> Result<u64> {
+    pub fn copy_out(
+        &self,
+        container: &ContainerId,
+        path: &Path,
+        local: &Path,
+        options: CopyOptions,
+    ) -> Result<u64> {
         let local = local::spelled(local)?;
         local::validate(&local)?;
         let source = self.source(container, path, options.follow)?;
@@ -121,7 +136,13 @@ impl Engine {
     ///
     /// # Errors
     /// After an error while copying, a part of the files is there.
-    pub fn copy_in(&self, local: &Path, container: &ContainerId, path: &Path, options: CopyOptions) -> Result<u64> {
+    pub fn copy_in(
+        &self,
+        local: &Path,
+        container: &ContainerId,
+        path: &Path,
+        options: CopyOptions,
+    ) -> Result<u64> {
         let tree = self.container_tree(container)?;
         let mut destination = self.container_path(container, path)?;
         let there = tree.find(&destination.path, true)?;
@@ -189,7 +210,10 @@ impl Engine {
                 return Err(self.no_file(container, &shown)?);
             }
             Err(Nowhere::Loop) => {
-                return Err(Error::invalid(format!("lstat {}: too many levels of symbolic links", spelled.shown())));
+                return Err(Error::invalid(format!(
+                    "lstat {}: too many levels of symbolic links",
+                    spelled.shown()
+                )));
             }
         };
         self.refuse_volume(container, &Path::new("/").join(&place.path))?;
@@ -247,7 +271,9 @@ impl Engine {
         match document.mount_points().find(|(volume, _)| path.starts_with(volume.as_str())) {
             Some((volume, _)) => {
                 let path = path.display();
-                Err(Error::invalid(format!("{path} is in the volume {volume}: layercake does not reach into volumes")))
+                Err(Error::invalid(format!(
+                    "{path} is in the volume {volume}: layercake does not reach into volumes"
+                )))
             }
             None => Ok(()),
         }

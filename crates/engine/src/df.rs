@@ -103,7 +103,8 @@ fn images(survey: &Survey) -> Vec<ImageSummary> {
     let summary = |image: &&crate::images::StoredImage| {
         let chains: Vec<ChainId> = ChainId::each(image.config.diff_ids()).collect();
         let mut summary = (*image).clone().summary(survey.size_of(&chains));
-        summary.shared_size = Some(survey.size_of(chains.iter().filter(|chain| owners.get(chain) > Some(&1))));
+        summary.shared_size =
+            Some(survey.size_of(chains.iter().filter(|chain| owners.get(chain) > Some(&1))));
         summary.containers = Some(containers.get(&summary.id).copied().unwrap_or_default());
         summary
     };
@@ -124,7 +125,8 @@ fn volumes(root: &Path, containers: &[Container]) -> Result<Vec<VolumeUsage>> {
     let mut volumes = Vec::new();
     for entry in sys::dir::list_sorted(&all)? {
         let Ok(name) = entry.name.into_string() else { continue };
-        let data = sys::dir::open(&all, name.as_ref()).and_then(|volume| sys::dir::open(volume, "_data".as_ref()));
+        let data =
+            sys::dir::open(&all, name.as_ref()).and_then(|volume| sys::dir::open(volume, "_data".as_ref()));
         // A file, something else, or gone by now.
         let Ok(data) = data else { continue };
         let links = links.get(&*name).copied().unwrap_or_default();

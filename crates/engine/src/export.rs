@@ -16,7 +16,12 @@ impl Engine {
     ///
     /// # Errors
     /// A file that changes while it is being read: `out` then has a part of the archive.
-    pub fn export(&self, container: &ContainerId, out: &mut dyn Write, progress: &dyn Progress) -> Result<()> {
+    pub fn export(
+        &self,
+        container: &ContainerId,
+        out: &mut dyn Write,
+        progress: &dyn Progress,
+    ) -> Result<()> {
         let tree = self.container_tree(container)?.into_layers();
         let item = container.short();
         progress.start(&item, Phase::Writing, None);

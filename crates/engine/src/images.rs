@@ -54,7 +54,11 @@ impl Engine {
         let mut images = Vec::new();
         for id in self.store.images().list()? {
             if let Some(config) = self.find_sound_image(&id)? {
-                images.push(StoredImage { parent: self.store.images().parent(&id)?, names: Vec::new(), config });
+                images.push(StoredImage {
+                    parent: self.store.images().parent(&id)?,
+                    names: Vec::new(),
+                    config,
+                });
             }
         }
         // The names are read last: an image that came to be while we looked has its names by then.

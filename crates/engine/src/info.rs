@@ -43,7 +43,8 @@ impl Engine {
     /// Collects the facts. Reads each container's document; of images only the directory.
     pub fn info(&self) -> Result<Info> {
         let containers = self.stored_containers()?;
-        let count = |wanted: &[Status]| containers.iter().filter(|c| wanted.contains(&c.state().status())).count();
+        let count =
+            |wanted: &[Status]| containers.iter().filter(|c| wanted.contains(&c.state().status())).count();
         // Docker counts a container that is about to be started again as running.
         let (running, paused) = (count(&[Status::Running, Status::Restarting]), count(&[Status::Paused]));
         let machine = Machine::read();
@@ -70,7 +71,9 @@ impl Engine {
         let mut warnings = Vec::new();
         if let Some(holder) = self.store.live_daemon()? {
             let pid = holder.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-            warnings.push(format!("a Docker daemon{pid} is running on this data root: it can be read, not changed"));
+            warnings.push(format!(
+                "a Docker daemon{pid} is running on this data root: it can be read, not changed"
+            ));
         }
         Ok(warnings)
     }
@@ -86,7 +89,8 @@ struct Machine {
 impl Machine {
     fn read() -> Self {
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let release = ["/etc/os-release", "/usr/lib/os-release"].into_iter().map(text).find(|text| !text.is_empty());
+        let release =
+            ["/etc/os-release", "/usr/lib/os-release"].into_iter().map(text).find(|text| !text.is_empty());
         Self {
             operating_system: release.as_deref().and_then(pretty_name).unwrap_or_else(|| "Linux".to_owned()),
             memory: memory_total(&text("/proc/meminfo")).unwrap_or_default(),
@@ -100,7 +104,9 @@ fn pretty_name(text: &str) -> Option<String> {
     let value = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?.trim();
     let quoted = |quote: char| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
     let value = match (quoted('"'), quoted('\'')) {
-        (Some(value), _) => ["\\\"", "\\$", "\\\\", "\\`"].iter().fold(value.to_owned(), |v, e| v.replace(e, &e[1..])),
+        (Some(value), _) => {
+            ["\\\"", "\\$", "\\\\", "\\`"].iter().fold(value.to_owned(), |v, e| v.replace(e, &e[1..]))
+        }
         (None, Some(value)) => value.to_owned(),
         (None, None) => value.to_owned(),
     };
@@ -121,7 +127,10 @@ mod tests {
     #[test]
     fn the_operating_systems_name() {
         for (text, name) in [
-            ("ID=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n", Some("Debian GNU/Linux 12 (bookworm)")),
+            (
+                "ID=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
+                Some("Debian GNU/Linux 12 (bookworm)"),
+            ),
             ("PRETTY_NAME='A \"B\"'", Some("A \"B\"")),
             ("PRETTY_NAME=Arch", Some("Arch")),
             ("PRETTY_NAME=\"a \\\"b\\\" \\$c\"", Some("a \"b\" $c")),

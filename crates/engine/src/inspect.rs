@@ -54,7 +54,14 @@ impl Engine {
         };
         put("GraphDriver", self.graph_driver(top.as_ref(), None)?);
         let layers: Vec<String> = config.diff_ids().iter().map(|layer| layer.to_string()).collect();
-        put("RootFS", if layers.is_empty() { json!({"Type": "layers"}) } else { json!({"Type": "layers", "Layers": layers}) });
+        put(
+            "RootFS",
+            if layers.is_empty() {
+                json!({"Type": "layers"})
+            } else {
+                json!({"Type": "layers", "Layers": layers})
+            },
+        );
         put("Metadata", json!({"LastTagTime": tagged.to_string()}));
         put("Config", image_config(view.config.as_ref()));
         Ok(Value::Object(document))
@@ -113,7 +120,11 @@ impl Engine {
         };
         let data = (!data.is_empty()).then(|| {
             let id = container.map(|id| ("ID".to_owned(), Value::from(id.hex())));
-            Value::Object(id.into_iter().chain(data.into_iter().map(|(key, value)| (key, Value::from(value)))).collect())
+            Value::Object(
+                id.into_iter()
+                    .chain(data.into_iter().map(|(key, value)| (key, Value::from(value))))
+                    .collect(),
+            )
         });
         Ok(json!({"Data": data, "Name": self.driver.name()}))
     }
@@ -168,7 +179,10 @@ fn image_config(config: Option<&ContainerConfig>) -> Value {
     if let Some(check) = &config.healthcheck {
         put("Healthcheck", json!(check));
     }
-    put("Labels", config.labels.as_ref().filter(|labels| !labels.is_empty()).map(|l| json!(l)).unwrap_or_default());
+    put(
+        "Labels",
+        config.labels.as_ref().filter(|labels| !labels.is_empty()).map(|l| json!(l)).unwrap_or_default(),
+    );
     put("OnBuild", list(config.on_build.as_ref()));
     if !config.shell.is_empty() {
         put("Shell", json!(config.shell));
@@ -177,7 +191,10 @@ fn image_config(config: Option<&ContainerConfig>) -> Value {
         put("StopSignal", json!(config.stop_signal));
     }
     put("User", json!(config.user));
-    put("Volumes", config.volumes.as_ref().filter(|volumes| !volumes.is_empty()).map(|v| json!(v)).unwrap_or_default());
+    put(
+        "Volumes",
+        config.volumes.as_ref().filter(|volumes| !volumes.is_empty()).map(|v| json!(v)).unwrap_or_default(),
+    );
     put("WorkingDir", json!(config.working_dir));
     Value::Object(document)
 }
@@ -197,7 +214,9 @@ fn state(container: &Container) -> Value {
         "StartedAt": state.started_at.to_string(),
         "FinishedAt": state.finished_at.to_string(),
     });
-    if let Some(health) = container.field("State").and_then(|state| state.get("Health")).filter(|h| !h.is_null()) {
+    if let Some(health) =
+        container.field("State").and_then(|state| state.get("Health")).filter(|h| !h.is_null())
+    {
         document["Health"] = health.clone();
     }
     document
@@ -241,8 +260,11 @@ fn network_settings(container: &Container) -> Value {
         ],
     );
     document.extend(select(default, &ADDRESSES));
-    let mut endpoints: Map<String, Value> =
-        networks.into_iter().flatten().map(|(name, endpoint)| (name.clone(), endpoint_settings(endpoint))).collect();
+    let mut endpoints: Map<String, Value> = networks
+        .into_iter()
+        .flatten()
+        .map(|(name, endpoint)| (name.clone(), endpoint_settings(endpoint)))
+        .collect();
     endpoints.sort_keys();
     document.insert("Networks".to_owned(), Value::Object(endpoints));
     Value::Object(document)

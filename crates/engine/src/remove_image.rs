@@ -57,7 +57,8 @@ impl Engine {
         let noted_layers = layers.iter().filter_map(|layer| {
             Some(Intent::Layer { cache_id: layer.cache_id.clone()?, chain: Some(layer.chain) })
         });
-        let noted: Vec<Intent> = images.iter().map(|id| Intent::Image { id: *id }).chain(noted_layers).collect();
+        let noted: Vec<Intent> =
+            images.iter().map(|id| Intent::Image { id: *id }).chain(noted_layers).collect();
         let work = if noted.is_empty() { None } else { Some(self.store.begin()?) };
         if let Some(work) = &work {
             work.note(&noted)?;

@@ -9,7 +9,7 @@ use crate::container::{CONFIG, Container, HOST_CONFIG, HostConfig};
 use crate::error::{Error, Result};
 use crate::finding::{Damage, Finding, Subject};
 use crate::root::DataRoot;
-use crate::small::{absent, find_dir, names_in, os};
+use crate::small::{absent, find_dir, names_in, os, replace};
 use crate::work::{Intent, Work};
 
 /// Modes as of Docker 28.5; 20.10 wrote `hostconfig.json` with 0644.
@@ -105,7 +105,8 @@ impl Containers<'_> {
             return Ok(Some(*id));
         }
         let mut found = None;
-        for id in self.list()?.into_iter().filter(|id| id.hex().starts_with(text)) {
+        let names = names_in(self.root.dirs.containers.as_ref())?;
+        for id in names.iter().filter(|name| name.starts_with(text)).filter_map(|name| name.parse().ok()) {
             if self.is_ours(&id)? && found.replace(id).is_some() {
                 return Err(Error::ManyIds(text.to_owned()));
             }
@@ -164,7 +165,8 @@ impl Containers<'_> {
         lock.add(&Marker::of_name(&new, *id))?;
         container.set_name(name);
         let dir = self.dir(id)?.ok_or(Error::NoContainer(*id))?;
-        sys::atomic::write(&dir, os(CONFIG), FILE_MODE, &container.to_bytes()?)?;
+        replace(lock, &dir, CONFIG, FILE_MODE, &container.to_bytes()?)?;
+        sys::dir::sync(&dir)?;
         lock.remove(&Marker::of_name(&old, *id));
         Ok(())
     }
@@ -255,15 +257,6 @@ impl Containers<'_> {
             Err(Error::BrokenContainer { .. }) => Ok(None),
             other => other,
         }
-    }
-
-    /// All containers that can be read.
-    pub(crate) fn sound(&self) -> Result<Vec<(ContainerId, Container)>> {
-        let mut sound = Vec::new();
-        for id in self.list()? {
-            sound.extend(self.find_sound(&id)?.map(|container| (id, container)));
-        }
-        Ok(sound)
     }
 
     /// Whether a daemon with our driver would show the container.

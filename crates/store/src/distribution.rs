@@ -8,7 +8,7 @@ use sys::OwnedFd;
 use crate::commit::CommitLock;
 use crate::error::Result;
 use crate::root::DataRoot;
-use crate::small::{find_dir, find_text, os};
+use crate::small::{find_dir, find_text, os, replace};
 
 const DIFFID_BY_DIGEST: &str = "diffid-by-digest";
 const V2_BY_DIFFID: &str = "v2metadata-by-diffid";
@@ -58,7 +58,7 @@ impl Distribution<'_> {
     ///
     /// # Errors
     /// System calls.
-    pub fn add(&self, _lock: &CommitLock<'_>, diff: &DiffId, source: V2Metadata) -> Result<()> {
+    pub fn add(&self, lock: &CommitLock<'_>, diff: &DiffId, source: V2Metadata) -> Result<()> {
         let digest = source.digest;
         let mut sources = self.sources(diff)?;
         sources.retain(|old| *old != source);
@@ -66,14 +66,9 @@ impl Distribution<'_> {
         let surplus = sources.len().saturating_sub(MAX_SOURCES);
         sources.drain(..surplus);
         let json = model::gojson::to_vec(&sources)?;
-        sys::atomic::replace(self.make_table(V2_BY_DIFFID)?, os(&diff.hex()), 0o644, &json)?;
+        replace(lock, &self.make_table(V2_BY_DIFFID)?, &diff.hex(), 0o644, &json)?;
         let text = diff.to_string();
-        Ok(sys::atomic::replace(
-            self.make_table(DIFFID_BY_DIGEST)?,
-            os(&digest.hex()),
-            0o644,
-            text.as_bytes(),
-        )?)
+        replace(lock, &self.make_table(DIFFID_BY_DIGEST)?, &digest.hex(), 0o644, text.as_bytes())
     }
 
     fn table(&self, name: &str) -> Result<Option<OwnedFd>> {

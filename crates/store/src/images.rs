@@ -9,7 +9,7 @@ use crate::commit::CommitLock;
 use crate::error::{Error, Result};
 use crate::finding::{Damage, Finding, Subject};
 use crate::root::DataRoot;
-use crate::small::{absent, find_dir, find_text, names_in, os, rmdir_if_empty};
+use crate::small::{absent, find_dir, find_text, names_in, os, replace, rmdir_if_empty};
 use crate::work::Work;
 
 const PARENT: &str = "parent";
@@ -93,7 +93,9 @@ impl Images<'_> {
         if hex.is_empty() || hex.len() > 64 {
             return Ok(None);
         }
-        let mut matching = self.list()?.into_iter().filter(|id| id.hex().starts_with(hex));
+        let names = names_in(self.root.dirs.content.as_ref())?;
+        let starting = names.iter().filter(|name| name.starts_with(hex));
+        let mut matching = starting.filter_map(|name| ImageId::from_hex(name).ok());
         match (matching.next(), matching.next()) {
             (first, None) => Ok(first),
             _ => Err(Error::ManyIds(prefix.to_owned())),
@@ -166,7 +168,7 @@ impl Images<'_> {
     /// System calls.
     pub fn set_parent(&self, lock: &CommitLock<'_>, id: &ImageId, parent: &ImageId) -> Result<()> {
         lock.add(&Marker::of_image(parent, User::Image(*id)))?;
-        self.set_metadata(id, PARENT, parent.to_string().as_bytes())
+        self.set_metadata(lock, id, PARENT, parent.to_string().as_bytes())
     }
 
     /// When the image last got a name.
@@ -181,8 +183,8 @@ impl Images<'_> {
     ///
     /// # Errors
     /// System calls.
-    pub fn set_last_updated(&self, _lock: &CommitLock<'_>, id: &ImageId, time: Timestamp) -> Result<()> {
-        self.set_metadata(id, LAST_UPDATED, time.to_string().as_bytes())
+    pub fn set_last_updated(&self, lock: &CommitLock<'_>, id: &ImageId, time: Timestamp) -> Result<()> {
+        self.set_metadata(lock, id, LAST_UPDATED, time.to_string().as_bytes())
     }
 
     /// Whether the image was made here (Docker 25 and later).
@@ -197,8 +199,8 @@ impl Images<'_> {
     ///
     /// # Errors
     /// System calls.
-    pub fn set_built_locally(&self, _lock: &CommitLock<'_>, id: &ImageId) -> Result<()> {
-        self.set_metadata(id, BUILT_LOCALLY, &[1])
+    pub fn set_built_locally(&self, lock: &CommitLock<'_>, id: &ImageId) -> Result<()> {
+        self.set_metadata(lock, id, BUILT_LOCALLY, &[1])
     }
 
     /// Names what is wrong with images and their metadata.
@@ -267,13 +269,11 @@ impl Images<'_> {
         find_text(dir, key)
     }
 
-    fn set_metadata(&self, id: &ImageId, key: &str, value: &[u8]) -> Result<()> {
+    fn set_metadata(&self, lock: &CommitLock<'_>, id: &ImageId, key: &str, value: &[u8]) -> Result<()> {
         let metadata: &OwnedFd = self.root.writable(&self.root.dirs.metadata)?;
         let dir = sys::dir::ensure(metadata, os(&id.hex()), 0o700)?;
-        if let Err(e) = sys::atomic::write(&dir, os(key), 0o600, value) {
-            rmdir_if_empty(metadata, &id.hex());
-            return Err(e.into());
-        }
+        replace(lock, &dir, key, 0o600, value).inspect_err(|_| rmdir_if_empty(metadata, &id.hex()))?;
+        sys::dir::sync(&dir)?;
         Ok(sys::dir::sync(metadata)?)
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Damage, Finding, Subject};
 use crate::root::DataRoot;
 use crate::small::{find_dir, find_text, names_in, os};
-use crate::work::{Intent, Work};
+use crate::work::{GONE_MOUNT, Intent, Work};
 
 /// Where a container's files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl Mounts<'_> {
     pub fn remove(&self, lock: &CommitLock<'_>, work: &Work<'_>, id: &ContainerId) -> Result<()> {
         let all = self.root.writable(&self.root.dirs.mounts)?;
         let parent = self.parent_of(id)?;
-        let gone = sys::dir::rename(all, os(&id.hex()), work.fd(), os(&work.next_name("gone-mount")));
+        let gone = sys::dir::rename(all, os(&id.hex()), work.fd(), os(&work.next_name(GONE_MOUNT)));
         if crate::small::absent(gone)?.is_some() {
             sys::dir::sync(all)?;
         }

@@ -9,8 +9,9 @@ use std::path::Path;
 
 use sys::AsFd;
 
+use crate::commit::CommitLock;
 use crate::error::{Error, Result};
-use crate::small::{find_text, os};
+use crate::small::{find_text, os, replace};
 
 /// The file in the private directory that names the format and the kind of owner.
 pub(crate) const MARKER: &str = "store";
@@ -62,13 +63,16 @@ pub(crate) fn check(path: &Path, root: impl AsFd, private: Option<impl AsFd>) ->
     }
 }
 
-/// Writes down whose store it is, once.
-pub(crate) fn mark(private: impl AsFd) -> Result<()> {
-    if find_text(&private, MARKER)?.is_none() {
-        let text = format!("{FORMAT} {}\n", Kind::of_this_process().word());
-        sys::atomic::replace(private, os(MARKER), 0o600, text.as_bytes())?;
-    }
-    Ok(())
+/// Whether it is written down whose store it is.
+pub(crate) fn is_marked(private: impl AsFd) -> Result<bool> {
+    Ok(sys::meta::find(private, os(MARKER))?.is_some())
+}
+
+/// Writes down whose store it is.
+pub(crate) fn mark(lock: &CommitLock<'_>) -> Result<()> {
+    let text = format!("{FORMAT} {}\n", Kind::of_this_process().word());
+    let private = lock.root.writable(&lock.root.dirs.private)?;
+    replace(lock, private, MARKER, 0o600, text.as_bytes())
 }
 
 fn describe(kind: Kind) -> String {

@@ -10,7 +10,7 @@ use crate::commit::CommitLock;
 use crate::error::{Error, Result};
 use crate::finding::{Damage, Finding, Subject};
 use crate::root::DataRoot;
-use crate::small::os;
+use crate::small::{os, replace};
 
 const FILE: &str = "repositories.json";
 const MODE: u32 = 0o600;
@@ -51,7 +51,7 @@ impl References<'_> {
     /// Those of `change` and of [`References::read`], system calls.
     pub fn update<T>(
         &self,
-        _lock: &CommitLock<'_>,
+        lock: &CommitLock<'_>,
         change: impl FnOnce(&mut Repositories) -> Result<T>,
     ) -> Result<T> {
         let image = self.root.writable(&self.root.dirs.image)?;
@@ -59,7 +59,8 @@ impl References<'_> {
         let before = names.clone();
         let answer = change(&mut names)?;
         if names != before {
-            sys::atomic::write(image, os(FILE), MODE, &model::gojson::to_vec(&names)?)?;
+            replace(lock, image, FILE, MODE, &model::gojson::to_vec(&names)?)?;
+            sys::dir::sync(image)?;
         }
         Ok(answer)
     }
@@ -95,12 +96,15 @@ impl References<'_> {
     }
 }
 
+/// Whether the file is there.
+pub(crate) fn exists(image: &OwnedFd) -> Result<bool> {
+    Ok(sys::meta::find(image, os(FILE))?.is_some())
+}
+
 /// Creates the file with no names in it, as Docker does at its start.
-pub(crate) fn create_if_absent(image: &OwnedFd) -> Result<()> {
-    if sys::meta::find(image, os(FILE))?.is_none() {
-        sys::atomic::replace(image, os(FILE), MODE, &model::gojson::to_vec(&Repositories::default())?)?;
-    }
-    Ok(())
+pub(crate) fn create(lock: &CommitLock<'_>) -> Result<()> {
+    let image = lock.root.writable(&lock.root.dirs.image)?;
+    replace(lock, image, FILE, MODE, &model::gojson::to_vec(&Repositories::default())?)
 }
 
 impl Repositories {

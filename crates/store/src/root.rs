@@ -8,7 +8,7 @@ use crate::backrefs::Backrefs;
 use crate::error::{Error, Result};
 use crate::small::{find_dir, names_in, os};
 use crate::{Containers, Distribution, Images, Layers, Mounts, References, Sizes};
-use crate::{daemon, owner};
+use crate::{daemon, owner, references};
 
 /// Whether a data root may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,11 +96,29 @@ impl DataRoot {
             make_layout(&dirs.root, driver)?;
             dirs = Dirs::open(dirs.root, driver)?;
         }
-        if let (Mode::Write, Some(private), Some(image)) = (mode, &dirs.private, &dirs.image) {
-            owner::mark(private)?;
-            crate::references::create_if_absent(image)?;
+        let root = Self { path: path.to_owned(), driver: driver.to_owned(), mode, dirs };
+        if mode == Mode::Write {
+            root.complete()?;
         }
-        Ok(Self { path: path.to_owned(), driver: driver.to_owned(), mode, dirs })
+        Ok(root)
+    }
+
+    /// Creates the files that every data root has.
+    fn complete(&self) -> Result<()> {
+        let marked = || owner::is_marked(self.writable(&self.dirs.private)?);
+        let named = || references::exists(self.writable(&self.dirs.image)?);
+        if marked()? && named()? {
+            return Ok(());
+        }
+        // Others may open the same new root.
+        let lock = self.commit()?;
+        if !marked()? {
+            owner::mark(&lock)?;
+        }
+        if !named()? {
+            references::create(&lock)?;
+        }
+        Ok(())
     }
 
     /// As [`DataRoot::open`] for writing, and makes the directory (0710) and those above it first if they are not

@@ -32,8 +32,10 @@ impl Sizes<'_> {
         let Ok(sizes) = self.root.writable(&self.root.dirs.sizes) else { return Ok(()) };
         let name = id.to_string();
         let temp = format!("{}{name}-{}", sys::atomic::TEMP_PREFIX, crate::small::random_hex());
-        sys::atomic::create_unsynced(sizes, os(&temp), 0o600, &encode(size, stamp))?;
-        Ok(sys::dir::rename(sizes, os(&temp), sizes, os(&name))?)
+        // A sweep may take it for a dead command's, for no lock is held here. Then the size is not remembered.
+        let private = self.root.writable(&self.root.dirs.private)?;
+        sys::atomic::create_unsynced(private, os(&temp), 0o600, &encode(size, stamp))?;
+        Ok(sys::dir::rename(private, os(&temp), sizes, os(&name))?)
     }
 
     /// Forgets a size, with the writable layer.

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 
 use sys::{AsFd, OwnedFd};
 
+use crate::commit::CommitLock;
 use crate::error::Result;
 
 /// A name for a system call.
@@ -41,6 +42,19 @@ pub(crate) fn names(dir: impl AsFd) -> Result<Vec<String>> {
 /// As [`names`], of a directory that may be absent.
 pub(crate) fn names_in(dir: Option<&OwnedFd>) -> Result<Vec<String>> {
     dir.map_or_else(|| Ok(Vec::new()), names)
+}
+
+/// Replaces the file `name` by `data` with exactly `mode`; its content is durable, its name not yet. Until then it lies
+/// in the private directory, where a sweep finds what a crash left of it.
+pub(crate) fn replace(
+    lock: &CommitLock<'_>,
+    dir: &OwnedFd,
+    name: &str,
+    mode: u32,
+    data: &[u8],
+) -> Result<()> {
+    let aside = lock.root.writable(&lock.root.dirs.private)?;
+    Ok(sys::atomic::replace_by(aside, dir, os(name), mode, data)?)
 }
 
 /// 64 random hexadecimal digits.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use model::{CacheId, ChainId, ContainerId, ImageId, MountId};
 
+use crate::backrefs::User;
 use crate::commit::CommitLock;
 use crate::error::{Error, Result};
 use crate::layers::RemovingLayer;
 use crate::root::DataRoot;
-use crate::backrefs::User;
 use crate::small::{names_in, os};
 use crate::work::{self, DeadWork, Intent};
 
@@ -71,17 +71,25 @@ impl DataRoot {
     }
 
     fn has_temporary(&self) -> Result<bool> {
-        let in_image = names_in(self.dirs.image.as_ref())?.iter().any(|name| is_temporary(name));
-        Ok(in_image || !names_in(self.dirs.layer_tmp.as_ref())?.is_empty())
+        for dir in [&self.dirs.private, &self.dirs.image] {
+            if names_in(dir.as_ref())?.iter().any(|name| is_temporary(name)) {
+                return Ok(true);
+            }
+        }
+        Ok(!names_in(self.dirs.layer_tmp.as_ref())?.is_empty())
     }
 
     /// Files and write-sets that Docker, or we, have not finished. Whoever writes such files now would hold the
     /// commit lock, or be a daemon, which the lock keeps away.
     fn remove_temporary(&self, _lock: &CommitLock<'_>) -> Result<()> {
-        let (image, tmp) = (self.writable(&self.dirs.image)?, self.writable(&self.dirs.layer_tmp)?);
-        for name in names_in(Some(image))?.iter().filter(|name| is_temporary(name)) {
-            sys::tree::remove(image, os(name))?;
+        // Ours are in the private directory, Docker's beside what they were to replace.
+        for dir in [&self.dirs.private, &self.dirs.image] {
+            let dir = self.writable(dir)?;
+            for name in names_in(Some(dir))?.iter().filter(|name| is_temporary(name)) {
+                sys::tree::remove(dir, os(name))?;
+            }
         }
+        let tmp = self.writable(&self.dirs.layer_tmp)?;
         for name in names_in(Some(tmp))?.iter().filter(|name| name.starts_with("write-set-")) {
             sys::tree::remove(tmp, os(name))?;
         }

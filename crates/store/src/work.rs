@@ -20,6 +20,10 @@ use crate::root::DataRoot;
 use crate::small::{find_dir, find_text, names, os};
 
 const NOTES: &str = "notes";
+/// What a note of an image begins with.
+const IMAGE: &str = "image ";
+/// What the names of entries of `layerdb/mounts` begin with that the command has removed.
+pub(crate) const GONE_MOUNT: &str = "gone-mount";
 /// What the name of a directory begins with once a sweep has it: what its command held is held no more.
 const DEAD: &str = "dead-";
 
@@ -167,6 +171,10 @@ impl Work<'_> {
         // The notes go first: without them what is left is plain garbage.
         if self.notes().fd.take().is_some() {
             sys::dir::unlink(&self.fd, os(NOTES))?;
+            // An image without a name must not be taken for one that was never finished.
+            if self.notes().lines.iter().any(|line| line.starts_with(IMAGE)) {
+                sys::dir::sync(&self.fd)?;
+            }
         }
         self.remove()
     }
@@ -187,12 +195,24 @@ impl Work<'_> {
     fn remove(&self) -> Result<()> {
         Ok(sys::tree::remove(self.root.writable(&self.root.dirs.work)?, os(&self.name))?)
     }
+
+    /// Gives back the space of what nobody needs any more, the sweep neither.
+    fn remove_unpublished(&self) -> Result<()> {
+        for name in names(&self.fd)? {
+            if name != NOTES && !name.starts_with(GONE_MOUNT) {
+                sys::tree::remove(&self.fd, os(&name))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Work<'_> {
     fn drop(&mut self) {
         if self.notes().fd.is_none() {
             let _ = self.remove();
+        } else {
+            let _ = self.remove_unpublished();
         }
     }
 }
@@ -238,7 +258,8 @@ pub(crate) fn dead(root: &DataRoot) -> Result<Vec<DeadWork<'_>>> {
         let Some(fd) = find_dir(all, &name)? else { continue };
         let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&fd)?, Mutual::Exclusive)? else { continue };
         let notes = find_text(&fd, NOTES)?.unwrap_or_default();
-        let intents: Vec<Intent> = notes.lines().filter_map(parse).collect();
+        let mut intents: Vec<Intent> = notes.lines().filter_map(parse).collect();
+        intents.extend(below_gone_mounts(&fd)?);
         if !intents.is_empty() && !name.starts_with(DEAD) {
             let dead = format!("{DEAD}{name}");
             sys::dir::rename(all, os(&name), all, os(&dead))?;
@@ -254,12 +275,24 @@ pub(crate) fn dead(root: &DataRoot) -> Result<Vec<DeadWork<'_>>> {
     Ok(found)
 }
 
+/// The layers that writable layers stood on which the command has taken out of the store: perhaps it did not come to
+/// release them.
+fn below_gone_mounts(work: &OwnedFd) -> Result<Vec<Intent>> {
+    let mut below = Vec::new();
+    for name in names(work)?.iter().filter(|name| name.starts_with(GONE_MOUNT)) {
+        let Some(mount) = find_dir(work, name)? else { continue };
+        let chain = find_text(&mount, "parent")?.and_then(|text| text.parse().ok());
+        below.extend(chain.map(|chain| Intent::Hold { chain }));
+    }
+    Ok(below)
+}
+
 fn line(intent: &Intent) -> String {
     match intent {
         Intent::Layer { cache_id, chain: None } => format!("layer - {cache_id}"),
         Intent::Layer { cache_id, chain: Some(chain) } => format!("layer {chain} {cache_id}"),
         Intent::Mount { container, mount_id } => format!("mount {container} {mount_id}"),
-        Intent::Image { id } => format!("image {id} -"),
+        Intent::Image { id } => format!("{IMAGE}{id} -"),
         Intent::Hold { chain } => format!("hold {chain} -"),
     }
 }

@@ -17,11 +17,22 @@ pub fn write(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<
 /// As [`write`], but the name may still be the old file's after a power cut: for callers that sync the directory once
 /// for several files.
 pub fn replace(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<()> {
+    replace_by(&parent, &parent, name, mode, data)
+}
+
+/// As [`replace`], with the temporary file in `aside`, a directory of the same file system: for parents that nobody
+/// sweeps.
+pub fn replace_by(
+    aside: impl AsFd,
+    parent: impl AsFd,
+    name: &OsStr,
+    mode: u32,
+    data: &[u8],
+) -> Result<()> {
     let temp = temp_name(name);
-    let written =
-        create(&parent, &temp, mode, data).and_then(|()| dir::rename(&parent, &temp, &parent, name));
+    let written = create(&aside, &temp, mode, data).and_then(|()| dir::rename(&aside, &temp, &parent, name));
     if written.is_err() {
-        let _ = dir::unlink(&parent, &temp);
+        let _ = dir::unlink(&aside, &temp);
     }
     written
 }

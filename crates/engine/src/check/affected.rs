@@ -23,7 +23,8 @@ impl Affected {
         let mut affected = Self::default();
         let mut parents = affected.read_images(engine)?;
         for chain in engine.store.layers().list()? {
-            if let Some(parent) = sound(engine.store.layers().find(&chain))?.and_then(|record| record.parent) {
+            if let Some(parent) = sound(engine.store.layers().find(&chain))?.and_then(|record| record.parent)
+            {
                 parents.insert(chain, parent);
             }
         }
@@ -40,8 +41,12 @@ impl Affected {
         let names = names.by_image();
         let mut parents = BTreeMap::new();
         for id in engine.store.images().list()? {
-            let mut labels: Vec<String> =
-                names.get(&id).into_iter().flatten().map(|name| format!("image {}", name.familiar())).collect();
+            let mut labels: Vec<String> = names
+                .get(&id)
+                .into_iter()
+                .flatten()
+                .map(|name| format!("image {}", name.familiar()))
+                .collect();
             if labels.is_empty() {
                 labels.push(format!("image {}", id.short()));
             }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use archive::digest::Sha256;
 use changeset::verify::Difference;
 use model::progress::Phase;
-use model::{Digest, DiffId};
+use model::{DiffId, Digest};
 use store::LayerRecord;
 
 use super::{Check, Finding, REPAIR, REPLACE};
@@ -72,22 +72,30 @@ impl Check<'_> {
         let subject = self.directory(&record.cache_id).display().to_string();
         let affects = self.affected.by_layer(&record.chain);
         let message = match compared.differences.split_at_checked(NAMED) {
-            Some((named, rest)) if !rest.is_empty() => Some(format!("{}; and {} more files", list(named), rest.len())),
+            Some((named, rest)) if !rest.is_empty() => {
+                Some(format!("{}; and {} more files", list(named), rest.len()))
+            }
             _ if !compared.differences.is_empty() => Some(list(&compared.differences)),
             _ => compared.wrong,
         };
         if let Some(message) = message {
             let kind = if compared.differences.is_empty() { "wrong-digest" } else { "changed-files" };
             let advice = REPLACE.to_owned();
-            let finding =
-                Finding { kind, subject, message, affects, advice, harmful: true, repaired: false };
+            let finding = Finding { kind, subject, message, affects, advice, harmful: true, repaired: false };
             return self.found(finding, |engine| engine.mark_suspect(&record.chain).map(|()| false));
         }
         if let Some(size) = compared.size {
             let message = format!("the size on record is {} bytes, it has {size}", record.size);
             let advice = REPAIR.to_owned();
-            let finding =
-                Finding { kind: "wrong-size", subject, message, affects, advice, harmful: false, repaired: false };
+            let finding = Finding {
+                kind: "wrong-size",
+                subject,
+                message,
+                affects,
+                advice,
+                harmful: false,
+                repaired: false,
+            };
             self.found(finding, |engine| {
                 let lock = engine.store.commit()?;
                 engine.store.layers().rewrite(&lock, &LayerRecord { size, ..record.clone() })?;
@@ -109,13 +117,15 @@ impl Engine {
             Err(drivers::Error::Sys(e)) if e.is_not_found() => return Ok(None),
             other => other?,
         };
-        let open = || Ok::<_, Error>(self.store.layers().tar_split(&record.chain)?.map(archive::tar_split::gunzip));
+        let open =
+            || Ok::<_, Error>(self.store.layers().tar_split(&record.chain)?.map(archive::tar_split::gunzip));
         let (Some(first), Some(second)) = (open()?, open()?) else { return Ok(None) };
         let mut hash = Hashed { sha: Sha256::new(), bytes: 0, report };
         let wrong = match changeset::regenerate::regenerate(first, &root, &mut hash) {
             Ok(()) => {
                 let found = DiffId::from(Digest::from(hash.sha.finish()));
-                (found != record.diff).then(|| format!("its content has the digest {found} instead of {}", record.diff))
+                (found != record.diff)
+                    .then(|| format!("its content has the digest {found} instead of {}", record.diff))
             }
             Err(changeset::Error::Sys(e)) => return Err(e.into()),
             Err(e) => Some(e.to_string()),
@@ -154,7 +164,8 @@ impl Engine {
 }
 
 fn list(differences: &[Difference]) -> String {
-    let texts: Vec<String> = differences.iter().map(|d| format!("{}: {}", d.path.display(), d.fault)).collect();
+    let texts: Vec<String> =
+        differences.iter().map(|d| format!("{}: {}", d.path.display(), d.fault)).collect();
     texts.join("; ")
 }
 

@@ -10,8 +10,8 @@ use sys::Root;
 
 use super::affected::sound;
 use super::{Check, Finding, LOAD_AGAIN, REPAIR};
-use crate::prune::BuildKit;
 use crate::Result;
+use crate::prune::BuildKit;
 
 impl Check<'_> {
     /// Examines the directories of all layers, of containers' too. Parents come first: a layer is mended from what is
@@ -32,7 +32,8 @@ impl Check<'_> {
             }
         }
         for (id, mount) in self.sound_mounts()? {
-            let top = mount.parent.and_then(|parent| records.get(&parent)).map(|record| record.cache_id.clone());
+            let top =
+                mount.parent.and_then(|parent| records.get(&parent)).map(|record| record.cache_id.clone());
             let init: Option<CacheId> = mount.init_id.map(Into::into);
             let advice = format!("its files are gone: `layercake rm -f {}`", id.short());
             let affects = self.affected.by_container(&id);
@@ -51,7 +52,12 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn driver_finding(&mut self, found: &drivers::Finding, affects: Vec<String>, without_data: &str) -> Result<()> {
+    fn driver_finding(
+        &mut self,
+        found: &drivers::Finding,
+        affects: Vec<String>,
+        without_data: &str,
+    ) -> Result<()> {
         let kind = match &found.damage {
             Damage::NoDirectory | Damage::NoDiff => "missing-files",
             Damage::Link(_) => "torn-link",
@@ -76,7 +82,12 @@ impl Check<'_> {
         };
         let finding = Finding {
             kind,
-            subject: found.layer.as_ref().map_or(home.to_owned(), |id| self.directory(id)).display().to_string(),
+            subject: found
+                .layer
+                .as_ref()
+                .map_or(home.to_owned(), |id| self.directory(id))
+                .display()
+                .to_string(),
             message: found.to_string(),
             affects,
             advice: advice.to_owned(),
@@ -88,7 +99,9 @@ impl Check<'_> {
         }
         self.found(finding, |engine| match engine.driver.repair(found) {
             Ok(()) => Ok(true),
-            Err(drivers::Error::BeyondRepair(_) | drivers::Error::Damaged(_) | drivers::Error::NoLayer(_)) => Ok(false),
+            Err(
+                drivers::Error::BeyondRepair(_) | drivers::Error::Damaged(_) | drivers::Error::NoLayer(_),
+            ) => Ok(false),
             Err(e) => Err(e.into()),
         })
     }

@@ -8,7 +8,8 @@ impl Check<'_> {
     /// Looks for directories that nothing can use. While some record cannot be read nobody knows what it needs, and
     /// while a container is mounted with layers that were replaced it uses the old ones: nothing is removed then.
     pub(super) fn orphans(&mut self) -> Result<()> {
-        let unknown = self.unreadable_records()? > 0 || self.report.findings.iter().any(|f| f.kind == "torn-lower" && !f.repaired);
+        let unknown = self.unreadable_records()? > 0
+            || self.report.findings.iter().any(|f| f.kind == "torn-lower" && !f.repaired);
         let unnamed = if self.options.repair {
             // Directories are made and recorded under one lock: what has no record now never gets one.
             let _lock = self.engine.store.commit()?;
@@ -47,10 +48,12 @@ impl Check<'_> {
         let store = &self.engine.store;
         let mut unreadable = 0;
         for chain in store.layers().list()? {
-            unreadable += usize::from(matches!(store.layers().find(&chain), Err(store::Error::BrokenLayer { .. })));
+            unreadable +=
+                usize::from(matches!(store.layers().find(&chain), Err(store::Error::BrokenLayer { .. })));
         }
         for id in store.mounts().list()? {
-            unreadable += usize::from(matches!(store.mounts().find(&id), Err(store::Error::BrokenContainer { .. })));
+            unreadable +=
+                usize::from(matches!(store.mounts().find(&id), Err(store::Error::BrokenContainer { .. })));
         }
         Ok(unreadable)
     }

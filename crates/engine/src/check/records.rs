@@ -9,6 +9,7 @@ use sys::Root;
 
 use super::affected::sound;
 use super::{Check, Finding, LOAD_AGAIN, REPAIR, beyond_repair};
+use crate::prune::BuildKit;
 use crate::{Engine, Result};
 
 impl Check<'_> {
@@ -48,28 +49,33 @@ impl Check<'_> {
 
     fn layer_record(&mut self, chain: &ChainId, found: &store::Finding) -> Result<()> {
         let affects = self.affected.by_layer(chain);
-        let (kind, harmful) = match &found.damage {
-            Damage::ParentLayerMissing(_) => ("missing-layer", true),
-            Damage::WrongChain { .. } => ("wrong-chain", true),
-            Damage::Missing("tar-split.json.gz") => ("missing-tar-split", true),
-            _ => ("torn-layer", true),
+        let kind = match &found.damage {
+            Damage::ParentLayerMissing(_) => "missing-layer",
+            Damage::WrongChain { .. } => "wrong-chain",
+            Damage::Missing("tar-split.json.gz") => "missing-tar-split",
+            _ => "torn-layer",
         };
         let torn = matches!(kind, "torn-layer" | "wrong-chain");
         let rebuilt = if torn { self.rebuild(chain)? } else { None };
-        let unused = affects.is_empty() && !self.engine.store.backrefs().layer_in_use(chain)?;
+        let unused = affects.is_empty()
+            && !self.engine.store.backrefs().layer_in_use(chain)?
+            && !BuildKit::read(self.engine.root())?.holds(chain);
         let advice = match (&rebuilt, unused) {
             (Some(_), _) => format!("{REPAIR}: the record can be written anew"),
             (None, true) => format!("{REPAIR}: nothing uses the layer, it is removed"),
             (None, false) => LOAD_AGAIN.to_owned(),
         };
-        let finding = Finding { harmful: harmful && !unused, ..describe(kind, found, affects, advice) };
+        let finding = Finding { harmful: !unused, ..describe(kind, found, affects, advice) };
         self.found(finding, |engine| {
             let lock = engine.store.commit()?;
             match &rebuilt {
                 // Several files of one layer can be torn: the first repair mends all.
                 Some(_) if sound(engine.store.layers().find(chain))?.is_some() => Ok(true),
-                Some(record) => engine.store.layers().rewrite(&lock, record).map(|()| true).map_err(Into::into),
-                None if unused && torn => {
+                Some(record) => {
+                    engine.store.layers().rewrite(&lock, record).map(|()| true).map_err(Into::into)
+                }
+                None if unused && !engine.store.layers().exists(chain)? => Ok(true),
+                None if unused => {
                     for layer in engine.store.layers().begin_remove(&lock, &[*chain])? {
                         engine.finish_removal(layer)?;
                     }
@@ -90,7 +96,8 @@ impl Check<'_> {
             };
             return self.found(finding, |engine| remove(engine, &found.path));
         }
-        let kind = if matches!(found.damage, Damage::LayerMissing(_)) { "missing-layer" } else { "damaged-image" };
+        let kind =
+            if matches!(found.damage, Damage::LayerMissing(_)) { "missing-layer" } else { "damaged-image" };
         let advice = "load the image again (`layercake load -i ARCHIVE`)".to_owned();
         self.found(describe(kind, found, affects, advice), beyond_repair)
     }
@@ -98,7 +105,9 @@ impl Check<'_> {
     fn reference(&mut self, found: &store::Finding) -> Result<()> {
         let Subject::Reference(name) = &found.subject else { return Ok(()) };
         if name.is_empty() {
-            let advice = format!("{REPAIR}: the file is moved to repositories.json.damaged, and all images lose their names");
+            let advice = format!(
+                "{REPAIR}: the file is moved to repositories.json.damaged, and all images lose their names"
+            );
             return self.found(describe("damaged-references", found, Vec::new(), advice), |engine| {
                 let _lock = engine.store.commit()?;
                 let (dir, file) = Root::open(engine.root())?.parent_nofollow(&found.path)?;
@@ -107,12 +116,17 @@ impl Check<'_> {
                 Ok(true)
             });
         }
-        let kind = if matches!(found.damage, Damage::ImageMissing(_)) { "dangling-tag" } else { "invalid-tag" };
+        let kind =
+            if matches!(found.damage, Damage::ImageMissing(_)) { "dangling-tag" } else { "invalid-tag" };
         let advice = format!("{REPAIR}: the name is removed; or load the image again");
-        let finding = Finding { subject: name.clone(), ..describe(kind, found, vec![format!("image {name}")], advice) };
+        let finding =
+            Finding { subject: name.clone(), ..describe(kind, found, vec![format!("image {name}")], advice) };
         self.found(finding, |engine| {
             let lock = engine.store.commit()?;
-            Ok(engine.store.references().update(&lock, |names| Ok::<_, store::Error>(names.remove_entry(name)))?)
+            Ok(engine
+                .store
+                .references()
+                .update(&lock, |names| Ok::<_, store::Error>(names.remove_entry(name)))?)
         })
     }
 
@@ -144,13 +158,17 @@ impl Check<'_> {
             Damage::ImageMissing(_) => (
                 "missing-image",
                 false,
-                format!("it works, but cannot be committed: load the image again, or `layercake export {short}`"),
+                format!(
+                    "it works, but cannot be committed: load the image again, or `layercake export {short}`"
+                ),
             ),
             Damage::SameName(_) => ("same-name", true, format!("`layercake rename {short} NAME`")),
             _ => (
                 "damaged-container",
                 true,
-                format!("restore the file from a copy; its files can still be found through layerdb/mounts/{short}…"),
+                format!(
+                    "restore the file from a copy; its files can still be found through layerdb/mounts/{short}…"
+                ),
             ),
         };
         self.found(Finding { harmful, ..describe(kind, found, affects, advice) }, beyond_repair)

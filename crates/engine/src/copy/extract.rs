@@ -125,8 +125,10 @@ impl<'a> Extractor<'a> {
     }
 
     fn link(&self, parent: &OwnedFd, name: &OsStr, entry: &Entry) -> Result<()> {
-        let invalid = || Error::invalid(format!("invalid hardlink target {:?}", String::from_utf8_lossy(&entry.link)));
-        let target = paths::below(&entry.link).filter(|path| !path.as_os_str().is_empty()).ok_or_else(invalid)?;
+        let invalid =
+            || Error::invalid(format!("invalid hardlink target {:?}", String::from_utf8_lossy(&entry.link)));
+        let target =
+            paths::below(&entry.link).filter(|path| !path.as_os_str().is_empty()).ok_or_else(invalid)?;
         let (old_dir, old) = self.target.parent(&target)?;
         Ok(dir::link(old_dir, &old, parent, name)?)
     }
@@ -135,10 +137,14 @@ impl<'a> Extractor<'a> {
         let (major, minor) = (entry.devmajor, entry.devminor);
         if kind == FileKind::CharDevice && (major, minor) == (0, 0) {
             let path = String::from_utf8_lossy(&entry.path);
-            return Err(Error::invalid(format!("{path}: character device 0:0 means a deletion and cannot be copied")));
+            return Err(Error::invalid(format!(
+                "{path}: character device 0:0 means a deletion and cannot be copied"
+            )));
         }
         match dir::mknod(parent, name, kind, entry.mode & 0o700, major, minor) {
-            Err(e) if e.errno == Errno::PERM && self.target.user_namespace && kind != FileKind::Fifo => Ok(()),
+            Err(e) if e.errno == Errno::PERM && self.target.user_namespace && kind != FileKind::Fifo => {
+                Ok(())
+            }
             Err(e) => Err(e.into()),
             Ok(()) => {
                 self.target.special(parent, name, entry)?;
@@ -166,7 +172,8 @@ impl Target<'_> {
             Err(e) if e.is_not_found() => {}
             other => return Ok(other?),
         }
-        let above: Vec<&Path> = path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
+        let above: Vec<&Path> =
+            path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
         for dir in above.into_iter().rev() {
             let (parent, name) = self.parent(dir)?;
             if meta::find(&parent, &name)?.is_none() {
@@ -228,7 +235,9 @@ fn unhandled(flag: u8) -> Error {
 
 impl OpenFile {
     fn write(&mut self, mut bytes: &[u8]) -> sys::Result<()> {
-        let Some(SparseMap { extents, .. }) = &self.entry.sparse else { return file::write_all(&self.fd, bytes) };
+        let Some(SparseMap { extents, .. }) = &self.entry.sparse else {
+            return file::write_all(&self.fd, bytes);
+        };
         while !bytes.is_empty() {
             // The parser has checked that the extents add up to the payload.
             let Some((offset, length)) = extents.get(self.at.0).copied() else { return Ok(()) };

@@ -27,12 +27,17 @@ pub(super) fn validate(path: &Spelled) -> Result<()> {
     if let Err(e) = fs::metadata(parent)
         && e.kind() == ErrorKind::NotFound
     {
-        return Err(Error::invalid(format!("invalid output path: directory {:?} does not exist", show(parent))));
+        return Err(Error::invalid(format!(
+            "invalid output path: directory {:?} does not exist",
+            show(parent)
+        )));
     }
     match fs::metadata(&path.path) {
-        Ok(meta) if meta.file_type().is_char_device() || meta.file_type().is_block_device() => Err(Error::invalid(
-            format!("invalid output path: {shown:?} must be a directory or a regular file: got a device"),
-        )),
+        Ok(meta) if meta.file_type().is_char_device() || meta.file_type().is_block_device() => {
+            Err(Error::invalid(format!(
+                "invalid output path: {shown:?} must be a directory or a regular file: got a device"
+            )))
+        }
         Ok(meta) if path.asserts_directory() && !meta.is_dir() => not_a_directory("stat", &shown),
         Err(e) if e.kind() == ErrorKind::NotADirectory => not_a_directory("stat", &shown),
         _ => Ok(()),
@@ -65,7 +70,9 @@ pub(super) fn source(path: &Path, follow: bool) -> Result<Source> {
     let lstat = |path: &Path| {
         let path = path.to_owned();
         move |e: std::io::Error| match e.kind() {
-            ErrorKind::NotFound => Error::invalid(format!("lstat {}: no such file or directory", path.display())),
+            ErrorKind::NotFound => {
+                Error::invalid(format!("lstat {}: no such file or directory", path.display()))
+            }
             ErrorKind::NotADirectory => Error::invalid(format!("lstat {}: not a directory", path.display())),
             _ => Error::io("lstat", &path)(e),
         }

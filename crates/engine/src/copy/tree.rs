@@ -75,7 +75,9 @@ impl Tree {
                 at.push(&name);
             }
             let Some(next) = self.layers.lookup(&at)? else {
-                return Ok(Err(Nowhere::Missing(super::paths::clean(&rest.iter().fold(at, |at, part| at.join(part))))));
+                return Ok(Err(Nowhere::Missing(super::paths::clean(
+                    &rest.iter().fold(at, |at, part| at.join(part)),
+                ))));
             };
             found = next;
             if found.meta.kind == FileKind::Symlink && (follow || !rest.is_empty()) {
@@ -151,7 +153,14 @@ mod tests {
     #[test]
     fn links_are_followed_inside_the_tree() {
         let (_tmp, tree) = tree();
-        for path in ["/etc/passwd", "abs/passwd", "/up/passwd", "/../../etc/passwd", "abs/conf/back", "/abs/../etc/passwd"] {
+        for path in [
+            "/etc/passwd",
+            "abs/passwd",
+            "/up/passwd",
+            "/../../etc/passwd",
+            "abs/conf/back",
+            "/abs/../etc/passwd",
+        ] {
             assert_eq!(find(&tree, path, true).unwrap(), Path::new("etc/passwd"), "{path}");
         }
         assert_eq!(find(&tree, "/abs", false).unwrap(), Path::new("abs"));

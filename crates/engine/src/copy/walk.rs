@@ -25,11 +25,17 @@ const WORTH_A_MAP: u64 = 1 << 20;
 ///
 /// # Errors
 /// Those of the sink; a file that changes while it is being read.
-pub(crate) fn walk<S: Sink<Error = Error>>(layers: &Lowers, start: &Path, name: &[u8], sink: &mut S) -> Result<()> {
+pub(crate) fn walk<S: Sink<Error = Error>>(
+    layers: &Lowers,
+    start: &Path,
+    name: &[u8],
+    sink: &mut S,
+) -> Result<()> {
     let Some(found) = layers.lookup(start)? else {
         return Err(changeset::Error::Changed { path: Path::new("/").join(start) }.into());
     };
-    let mut walk = Walk { layers, sink, links: HashMap::new(), open: Open::default(), buffer: vec![0; BUFFER] };
+    let mut walk =
+        Walk { layers, sink, links: HashMap::new(), open: Open::default(), buffer: vec![0; BUFFER] };
     let mut levels = Vec::new();
     if !name.is_empty() {
         walk.entry(start, name, &found)?;
@@ -205,7 +211,8 @@ fn xattrs(
 ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut kept = Vec::new();
     for key in keys {
-        let host_label = ["security.selinux", "security.evm", "security.ima"].iter().any(|label| key == *label);
+        let host_label =
+            ["security.selinux", "security.evm", "security.ima"].iter().any(|label| key == *label);
         if !host_label
             && !xattr::is_overlay(&key)
             && let Some(value) = get(&key)?

@@ -25,7 +25,12 @@ pub(super) fn strings(file: &[u8]) -> Option<HashSet<&[u8]>> {
     let sizes = [meta(file, 0).map(|meta| meta.page_size), Some(4096), Some(16384), Some(65536)];
     let (first, second) = (meta(file, 0), sizes.into_iter().flatten().find_map(|size| meta(file, size)));
     let newest = [first, second].into_iter().flatten().max_by_key(|meta| meta.transaction)?;
-    let mut reader = Reader { file, page_size: newest.page_size, budget: file.len() / newest.page_size, found: HashSet::new() };
+    let mut reader = Reader {
+        file,
+        page_size: newest.page_size,
+        budget: file.len() / newest.page_size,
+        found: HashSet::new(),
+    };
     reader.page(newest.root, 0)?;
     Some(reader.found)
 }
@@ -75,7 +80,8 @@ impl<'a> Reader<'a> {
             match kind {
                 BRANCH => self.page(u64_at(entry, 8)?, depth + 1)?,
                 LEAF => {
-                    let [flags, at, key, value] = [u32_at(entry, 0)?, u32_at(entry, 4)?, u32_at(entry, 8)?, u32_at(entry, 12)?];
+                    let [flags, at, key, value] =
+                        [u32_at(entry, 0)?, u32_at(entry, 4)?, u32_at(entry, 8)?, u32_at(entry, 12)?];
                     let rest = entry.get(usize::try_from(at).ok()?..)?;
                     let (key, rest) = rest.split_at_checked(usize::try_from(key).ok()?)?;
                     let value = rest.get(..usize::try_from(value).ok()?)?;
@@ -114,7 +120,9 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -35,7 +35,9 @@ impl BuildKit {
             return Ok(Self::Known(HashSet::new())); // as bolt makes it, before its first write
         }
         let Some(strings) = bolt::strings(&file) else { return Ok(Self::Unreadable) };
-        Ok(Self::Known(strings.into_iter().filter_map(|text| String::from_utf8(text.to_vec()).ok()).collect()))
+        Ok(Self::Known(
+            strings.into_iter().filter_map(|text| String::from_utf8(text.to_vec()).ok()).collect(),
+        ))
     }
 
     /// Whether a snapshot stands on this layer of the layerdb.

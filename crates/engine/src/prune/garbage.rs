@@ -31,7 +31,8 @@ impl Engine {
     pub(crate) fn find_garbage(&self, survey: &Survey, directories: &[CacheId]) -> Result<Garbage> {
         let mut garbage = Garbage::default();
         if survey.damaged > 0 {
-            let text = "damaged records: what they need is not known, so garbage was left alone; see check --repair";
+            let text =
+                "damaged records: what they need is not known, so garbage was left alone; see check --repair";
             garbage.warning = Some(format!("the store has {} {text}", survey.damaged));
             return Ok(garbage);
         }

@@ -71,7 +71,9 @@ impl Survey {
     fn read_mounts(&mut self, engine: &Engine) -> Result<()> {
         for id in engine.store.mounts().list()? {
             match engine.store.mounts().find(&id) {
-                Ok(Some(record)) if engine.store.containers().exists(&id)? => drop(self.mounts.insert(id, record)),
+                Ok(Some(record)) if engine.store.containers().exists(&id)? => {
+                    drop(self.mounts.insert(id, record))
+                }
                 Ok(Some(record)) => drop(self.orphan_mounts.insert(id, record)),
                 Ok(None) => {}
                 Err(store::Error::BrokenContainer { .. }) => self.damaged += 1,
@@ -135,8 +137,12 @@ impl Survey {
     /// The layers that nothing needs, each before those below it.
     pub fn unused_layers(&self) -> Vec<&LayerRecord> {
         let needed: BTreeSet<ChainId> =
-            [self.image_layers(), self.container_layers(), self.build_cache_layers()].into_iter().flatten().collect();
-        let mut unused: Vec<_> = self.layers.values().filter(|layer| !needed.contains(&layer.chain)).collect();
+            [self.image_layers(), self.container_layers(), self.build_cache_layers()]
+                .into_iter()
+                .flatten()
+                .collect();
+        let mut unused: Vec<_> =
+            self.layers.values().filter(|layer| !needed.contains(&layer.chain)).collect();
         unused.sort_by_cached_key(|layer| std::cmp::Reverse(self.with_all_below([layer.chain]).len()));
         unused
     }
@@ -147,7 +153,10 @@ impl Survey {
         let mounts = self.mounts.values().chain(self.orphan_mounts.values());
         // Containers of old have no init-id on record, but may have the directory.
         let writable = mounts.flat_map(|mount| {
-            [Some(mount.mount_id), Some(mount.mount_id.init()), mount.init_id].into_iter().flatten().map(CacheId::from)
+            [Some(mount.mount_id), Some(mount.mount_id.init()), mount.init_id]
+                .into_iter()
+                .flatten()
+                .map(CacheId::from)
         });
         layers.chain(writable).collect()
     }

@@ -109,7 +109,13 @@ impl<'a> Plan<'a> {
     }
 
     /// Removes a name, and the image too if that was its last one and nothing else needs it.
-    fn remove_name(&mut self, given: &str, name: &Reference, id: &ImageId, options: RemoveImage) -> Result<()> {
+    fn remove_name(
+        &mut self,
+        given: &str,
+        name: &Reference,
+        id: &ImageId,
+        options: RemoveImage,
+    ) -> Result<()> {
         if !options.force
             && is_single(&self.names.of_image(id))
             && let Some(container) = self.containers_of(id)?.first()
@@ -249,7 +255,10 @@ impl<'a> Plan<'a> {
     /// The first thing that stands against removing the image, in the order in which Docker looks.
     fn conflict(&self, id: &ImageId, respect: Respect) -> Result<Option<Conflict>> {
         let conflict = |force: &str, used, why: &str| {
-            Some(Conflict { text: format!("conflict: unable to delete {} ({force}) - {why}", id.short()), used })
+            Some(Conflict {
+                text: format!("conflict: unable to delete {} ({force}) - {why}", id.short()),
+                used,
+            })
         };
         if !self.children_of(id)?.is_empty() {
             return Ok(conflict("cannot be forced", false, "image has dependent child images"));

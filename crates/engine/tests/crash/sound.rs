@@ -62,6 +62,10 @@ fn metadata(engine: &Engine, problems: &mut Vec<String>) {
         store.references().check(),
     ];
     for finding in findings.map(Result::unwrap).concat() {
+        // Users may remove an image with force although a container was created from it.
+        if matches!(finding.damage, store::Damage::ImageMissing(_)) {
+            continue;
+        }
         problems.push(format!("{}: {:?}: {}", finding.path.display(), finding.subject, finding.damage));
     }
     for id in store.images().list().unwrap() {

@@ -33,9 +33,13 @@ pub fn overlay() -> Option<World> {
 impl World {
     /// A container called `name` of an image that has what is in the archive.
     pub fn container_of(&self, name: &str, archive: Vec<u8>) -> ContainerId {
-        let options =
-            ImportOptions { reference: Some(format!("{name}-image:1").parse().unwrap()), ..Default::default() };
-        self.engine.import(Input::Stream(Box::new(std::io::Cursor::new(archive))), &options, &Silent).unwrap();
+        let options = ImportOptions {
+            reference: Some(format!("{name}-image:1").parse().unwrap()),
+            ..Default::default()
+        };
+        self.engine
+            .import(Input::Stream(Box::new(std::io::Cursor::new(archive))), &options, &Silent)
+            .unwrap();
         let options = engine::create::CreateOptions {
             name: Some(name.into()),
             image: format!("{name}-image:1"),
@@ -43,13 +47,5 @@ impl World {
             ..Default::default()
         };
         self.engine.create(&options).unwrap().id
-    }
-
-    /// Opens the store again, as the next command would.
-    pub fn reopened(self) -> Self {
-        let driver = Some(self.engine.driver().name().to_owned());
-        let options = Options { driver, ..Options::new(self.tmp.path()) };
-        let engine = Engine::open(&options, Access::Write).unwrap();
-        Self { engine, ..self }
     }
 }

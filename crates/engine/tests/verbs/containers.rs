@@ -42,7 +42,11 @@ fn states_are_told_in_dockers_words() {
     };
     assert!(years.ends_with(" years"), "{years}");
     for (state, word, status) in [
-        (json!({"Running": true, "Paused": true, "StartedAt": long_ago}), "paused", format!("Up {years} (Paused)")),
+        (
+            json!({"Running": true, "Paused": true, "StartedAt": long_ago}),
+            "paused",
+            format!("Up {years} (Paused)"),
+        ),
         (
             json!({"Running": true, "Restarting": true, "ExitCode": 3, "FinishedAt": long_ago}),
             "restarting",

@@ -73,7 +73,7 @@ impl Case {
         self.world.engine.copy_out(&self.id, Path::new(path), &self.host(local), options)
     }
 
-    fn into(&self, local: &str, path: &str, options: CopyOptions) -> Result<u64> {
+    fn put(&self, local: &str, path: &str, options: CopyOptions) -> Result<u64> {
         self.world.engine.copy_in(&self.host(local), &self.id, Path::new(path), options)
     }
 
@@ -119,7 +119,8 @@ impl Case {
     /// Everything below a path of the host, sorted.
     fn tree(&self, path: &str) -> Vec<String> {
         let root = self.host(path);
-        let lines = testkit::tree::dump_without(&root, testkit::tree::Without { times: true, dir_times: true });
+        let lines =
+            testkit::tree::dump_without(&root, testkit::tree::Without { times: true, dir_times: true });
         lines.iter().skip(1).map(|line| line.split('"').nth(1).unwrap().to_owned()).collect()
     }
 }
@@ -183,7 +184,8 @@ fn paths_that_lead_nowhere_get_dockers_messages() {
         assert_eq!(error(case.out("/d", "own", PLAIN)), "cannot copy directory");
         assert_eq!(error(case.out("/d/.", "own", PLAIN)), "cannot copy directory");
         let device = case.world.engine.copy_out(&case.id, Path::new("/d/f"), Path::new("/dev/null"), PLAIN);
-        let expected = "invalid output path: \"/dev/null\" must be a directory or a regular file: got a device";
+        let expected =
+            "invalid output path: \"/dev/null\" must be a directory or a regular file: got a device";
         assert_eq!(error(device), expected);
     }
 }
@@ -192,12 +194,14 @@ fn paths_that_lead_nowhere_get_dockers_messages() {
 fn out_of_a_container_in_all_cases() {
     for case in cases() {
         std::fs::create_dir(case.host("o")).unwrap();
-        let out = |path, local| drop(case.out(path, local, PLAIN).unwrap());
+        let out = |path, local| _ = case.out(path, local, PLAIN).unwrap();
         out("/d", "o");
         assert_eq!(case.tree("o/d"), D);
         out("/d", "o"); // once more, over what is there
         assert_eq!(case.tree("o/d"), D);
-        for (path, local) in [("/d", "new1"), ("/d", "new2/"), ("/d/.", "new3"), ("/d/.", "new4/"), ("/ld/", "new5")] {
+        for (path, local) in
+            [("/d", "new1"), ("/d", "new2/"), ("/d/.", "new3"), ("/d/.", "new4/"), ("/ld/", "new5")]
+        {
             out(path, local);
             assert_eq!(case.tree(local), D, "{path} {local}");
         }
@@ -238,7 +242,7 @@ fn files_replace_files_and_directories_merge_but_never_the_other_kind() {
             error(case.out("/d/f", "o3", PLAIN)),
             format!("cannot overwrite directory \"f\" with non-directory {:?}", shown("o3"))
         );
-        case.into("own", "/own", PLAIN).unwrap();
+        case.put("own", "/own", PLAIN).unwrap();
         std::fs::create_dir(case.host("t")).unwrap();
         let archive = Builder::new().dir("own").build();
         assert_eq!(
@@ -251,14 +255,16 @@ fn files_replace_files_and_directories_merge_but_never_the_other_kind() {
 #[test]
 fn into_a_container_in_all_cases() {
     for case in cases() {
-        let into = |local, path| drop(case.into(local, path, PLAIN).unwrap());
-        let dir = |name: &str| vec![format!("{name}/"), format!("{name}/ls -> s"), format!("{name}/s/"), format!("{name}/s/q")];
+        let into = |local, path| _ = case.put(local, path, PLAIN).unwrap();
+        let dir = |name: &str| {
+            vec![format!("{name}/"), format!("{name}/ls -> s"), format!("{name}/s/"), format!("{name}/s/q")]
+        };
         for (local, path) in [
             ("own", "/"),
             ("own", "/abs"),      // a link to a directory: into it
             ("own", "/dangling"), // a link to nothing: what it leads to is made
             ("own", "/lsub/zz"),
-            ("own", "/d/lf"),     // a link to a file: that file is replaced
+            ("own", "/d/lf"), // a link to a file: that file is replaced
         ] {
             into(local, path);
         }
@@ -286,9 +292,9 @@ fn into_a_container_in_all_cases() {
         assert_eq!(case.inside("/l1"), ["l1 -> dir"]);
         into("ldang", "/l7");
         assert_eq!(case.inside("/l7"), ["l7 -> nothere"]);
-        case.into("ldir", "/l4", FOLLOW).unwrap();
+        case.put("ldir", "/l4", FOLLOW).unwrap();
         assert_eq!(case.inside("/l4"), dir("l4"));
-        case.into("lown", "/var", FOLLOW).unwrap();
+        case.put("lown", "/var", FOLLOW).unwrap();
         assert_eq!(case.read("/var/lown"), "own\n");
         assert_eq!(case.world.engine.mounts().unwrap(), [], "what was mounted for a copy is unmounted");
     }
@@ -297,9 +303,9 @@ fn into_a_container_in_all_cases() {
 #[test]
 fn what_cannot_be_copied_into_a_container_gets_dockers_messages() {
     for case in cases() {
-        case.into("own", "/own", PLAIN).unwrap();
+        case.put("own", "/own", PLAIN).unwrap();
         let shown = |path: &str| case.host(path).display().to_string();
-        let into = |local, path| error(case.into(local, path, PLAIN));
+        let into = |local, path| error(case.put(local, path, PLAIN));
         assert_eq!(into("own", "/nodir/x"), "Could not find the file /nodir in container cc");
         assert_eq!(into("own", "/nodir/"), "no such directory");
         assert_eq!(into("own", "/own/"), "no such directory");
@@ -309,10 +315,13 @@ fn what_cannot_be_copied_into_a_container_gets_dockers_messages() {
         assert_eq!(into("nosuch", "/"), format!("lstat {}: no such file or directory", shown("nosuch")));
         assert_eq!(into("own/", "/x"), "not a directory");
         assert_eq!(
-            error(case.into("ldang", "/x", FOLLOW)),
+            error(case.put("ldang", "/x", FOLLOW)),
             format!("lstat {}: no such file or directory", shown("nothere"))
         );
-        assert_eq!(error(case.stream_in(Vec::new(), "/nodir")), "destination \"cc:/nodir\" must be a directory");
+        assert_eq!(
+            error(case.stream_in(Vec::new(), "/nodir")),
+            "destination \"cc:/nodir\" must be a directory"
+        );
         assert_eq!(error(case.stream_in(Vec::new(), "/own")), "destination \"cc:/own\" must be a directory");
     }
 }
@@ -325,7 +334,7 @@ fn owners_modes_and_times_are_kept_as_docker_keeps_them() {
     for case in cases() {
         std::os::unix::fs::chown(case.host("own"), Some(123), Some(456)).unwrap();
         std::fs::set_permissions(case.host("own"), std::fs::Permissions::from_mode(0o4751)).unwrap();
-        case.into("own", "/own", PLAIN).unwrap();
+        case.put("own", "/own", PLAIN).unwrap();
         let mut archive = Vec::new();
         case.world.engine.copy_from(&case.id, Path::new("/own"), false, &mut archive).unwrap();
         let found = Reader::new(&archive[..], Limits::default()).next_member().unwrap().unwrap().entry;
@@ -333,7 +342,8 @@ fn owners_modes_and_times_are_kept_as_docker_keeps_them() {
 
         case.out("/d", "plain", PLAIN).unwrap();
         case.out("/d", "kept", CopyOptions { keep_owners: true, ..PLAIN }).unwrap();
-        let owner = |path: &str| std::fs::symlink_metadata(case.host(path)).map(|m| (m.uid(), m.gid())).unwrap();
+        let owner =
+            |path: &str| std::fs::symlink_metadata(case.host(path)).map(|m| (m.uid(), m.gid())).unwrap();
         assert_eq!((owner("plain"), owner("plain/f")), ((0, 0), (0, 0)));
         assert_eq!((owner("kept"), owner("kept/f")), ((5, 6), (5, 6)));
         let meta = std::fs::metadata(case.host("kept")).unwrap();
@@ -356,7 +366,7 @@ fn the_directory_that_is_unpacked_into_keeps_its_mode() {
 #[test]
 fn the_length_is_that_of_dockers_archive() {
     for case in cases() {
-        assert_eq!(case.into("own", "/own", PLAIN).unwrap(), 2048);
+        assert_eq!(case.put("own", "/own", PLAIN).unwrap(), 2048);
         assert_eq!(case.out("/d/f", "x", PLAIN).unwrap(), 2048);
     }
 }
@@ -398,7 +408,7 @@ fn special_files_are_made_on_the_host() {
 fn a_container_that_is_mounted_stays_mounted() {
     for case in cases() {
         let dir = case.world.engine.mount(&case.id, Access::Write).unwrap();
-        case.into("own", "/own", PLAIN).unwrap();
+        case.put("own", "/own", PLAIN).unwrap();
         assert_eq!(std::fs::read_to_string(dir.join("own")).unwrap(), "own\n");
         std::fs::write(dir.join("d/f"), "changed").unwrap();
         assert_eq!(case.read("/d/f"), "changed");
@@ -414,7 +424,7 @@ fn a_read_only_container_is_not_written_to() {
         let mut host: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         host["ReadonlyRootfs"] = true.into();
         std::fs::write(&path, host.to_string()).unwrap();
-        assert_eq!(error(case.into("own", "/x", PLAIN)), "container rootfs is marked read-only");
+        assert_eq!(error(case.put("own", "/x", PLAIN)), "container rootfs is marked read-only");
         assert!(!case.has("/x"));
     }
 }
@@ -423,14 +433,15 @@ fn a_read_only_container_is_not_written_to() {
 fn volumes_are_refused() {
     for case in cases() {
         case.world.edit(&case.id, |document| {
-            document["MountPoints"] = serde_json::json!({"/d/sub": {"Destination": "/d/sub", "Type": "volume"}});
+            document["MountPoints"] =
+                serde_json::json!({"/d/sub": {"Destination": "/d/sub", "Type": "volume"}});
         });
         for path in ["/d/sub/x", "/lsub/x"] {
-            let message = error(case.into("own", path, PLAIN));
+            let message = error(case.put("own", path, PLAIN));
             assert!(message.contains("in the volume /d/sub"), "{path}: {message}");
         }
         assert!(error(case.stream_out("/lsub/g", false)).contains("volume"));
-        case.into("own", "/d/x", PLAIN).unwrap();
+        case.put("own", "/d/x", PLAIN).unwrap();
     }
 }
 
@@ -454,8 +465,8 @@ fn no_link_of_a_container_leads_to_the_host() {
                 assert!(!case.has(&path), "{path} was read");
             }
             assert!(case.stream_out(link, true).is_err());
-            assert!(case.into("own", &format!("{link}/new"), PLAIN).is_err());
-            assert!(case.into("dir", &format!("{link}/"), PLAIN).is_err());
+            assert!(case.put("own", &format!("{link}/new"), PLAIN).is_err());
+            assert!(case.put("dir", &format!("{link}/"), PLAIN).is_err());
         }
         assert!(!case.has(&format!("/proc-link{to_host}/file")));
         let through = Builder::new().file("abs-link/evil", "x").file("up-link/evil", "x").build();
@@ -508,7 +519,8 @@ fn hostile_archives_stay_in_the_container() {
         stream(swapped).unwrap();
         assert_eq!(case.read("/d/c"), "mine");
         // A hard link to a symbolic link, then a write to it.
-        let hard = Builder::new().symlink("e", format!("{outside}/own")).hardlink("e2", "e").file("e2", "mine");
+        let hard =
+            Builder::new().symlink("e", format!("{outside}/own")).hardlink("e2", "e").file("e2", "mine");
         stream(hard).unwrap();
         assert_eq!(std::fs::read_to_string(case.host("own")).unwrap(), "own\n");
         assert!(!case.host("evil").exists());
@@ -546,6 +558,8 @@ fn a_store_that_is_open_for_reading_is_not_written_to() {
     let host = tempfile::tempdir().unwrap();
     std::fs::write(host.path().join("f"), "").unwrap();
     let engine = world.reader();
-    assert!(error(engine.copy_in(&host.path().join("f"), &id, Path::new("/"), PLAIN)).contains("reading only"));
+    assert!(
+        error(engine.copy_in(&host.path().join("f"), &id, Path::new("/"), PLAIN)).contains("reading only")
+    );
     engine.copy_out(&id, Path::new("/d/f"), &host.path().join("g"), PLAIN).unwrap();
 }

@@ -52,14 +52,18 @@ fn volumes_are_listed_with_links_and_sizes() {
     world.load(Image { layers: &["base"], names: &["x:1"], ..Image::default() });
     let id = world.create("box", "x:1");
     world.edit(&id, |document| {
-        document["MountPoints"] = serde_json::json!({"/a": {"Name": "used", "Driver": "local", "Type": "volume"}});
+        document["MountPoints"] =
+            serde_json::json!({"/a": {"Name": "used", "Driver": "local", "Type": "volume"}});
     });
     for (volume, content) in [("used", "1234567"), ("free", "")] {
         testkit::tree::file(world.tmp.path(), &format!("volumes/{volume}/_data/file"), content);
     }
     testkit::tree::file(world.tmp.path(), "volumes/metadata.db", "x");
     testkit::tree::file(world.tmp.path(), "volumes/no-data/x", "x");
-    let expected = [("free", 0, 0), ("used", 1, 7)]
-        .map(|(name, links, size)| VolumeUsage { name: name.into(), links, size });
+    let expected = [("free", 0, 0), ("used", 1, 7)].map(|(name, links, size)| VolumeUsage {
+        name: name.into(),
+        links,
+        size,
+    });
     assert_eq!(world.reader().disk_usage().unwrap().volumes, expected);
 }

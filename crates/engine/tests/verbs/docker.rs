@@ -136,14 +136,38 @@ fn documents_of_old_daemons_get_todays_form() {
     let engine = fixture.engine(Access::Read);
     for (id, said) in fixture.said_of("containers") {
         let ours = engine.inspect_container(&id.parse().unwrap(), true).unwrap();
-        for key in ["Id", "Created", "Path", "Args", "State", "Image", "Name", "Platform", "HostConfig", "SizeRw", "SizeRootFs", "Mounts", "Config"] {
+        for key in [
+            "Id",
+            "Created",
+            "Path",
+            "Args",
+            "State",
+            "Image",
+            "Name",
+            "Platform",
+            "HostConfig",
+            "SizeRw",
+            "SizeRootFs",
+            "Mounts",
+            "Config",
+        ] {
             assert_eq!(fixture.printed(&ours[key]), fixture.printed(&said["inspect"][key]), "{key}");
         }
         assert_eq!(ours["NetworkSettings"]["Networks"]["bridge"]["GwPriority"].as_u64().unwrap_or(0), 0);
     }
     for (id, said) in fixture.said_of("images") {
         let ours = engine.inspect_image(&id.parse().unwrap()).unwrap();
-        for key in ["Id", "RepoTags", "Parent", "Created", "DockerVersion", "Size", "GraphDriver", "RootFS", "Metadata"] {
+        for key in [
+            "Id",
+            "RepoTags",
+            "Parent",
+            "Created",
+            "DockerVersion",
+            "Size",
+            "GraphDriver",
+            "RootFS",
+            "Metadata",
+        ] {
             assert_eq!(fixture.printed(&ours[key]), fixture.printed(&said["inspect"][key]), "{key}");
         }
     }

@@ -42,8 +42,25 @@ fn the_tree_is_as_docker_exports_it() {
         let names = names(&export(&world, &id));
         // Docker 28.5 exports the init layer's mount points with the rest, and has no entry for the root.
         let expected = [
-            ".dockerenv", "bin/", "bin/su", "bin/sudo", "dev/", "dev/console", "dev/pts/", "dev/shm/", "etc/", "etc/gone",
-            "etc/hostname", "etc/hosts", "etc/kept", "etc/mtab", "etc/resolv.conf", "hole", "lib", "proc/", "sys/",
+            ".dockerenv",
+            "bin/",
+            "bin/su",
+            "bin/sudo",
+            "dev/",
+            "dev/console",
+            "dev/pts/",
+            "dev/shm/",
+            "etc/",
+            "etc/gone",
+            "etc/hostname",
+            "etc/hosts",
+            "etc/kept",
+            "etc/mtab",
+            "etc/resolv.conf",
+            "hole",
+            "lib",
+            "proc/",
+            "sys/",
         ];
         assert_eq!(names, expected, "{}", world.engine.driver().name());
     }
@@ -57,7 +74,10 @@ fn attributes_links_and_holes_are_kept() {
         let find = |name: &str| entries.iter().find(|e| e.path == name.as_bytes()).unwrap();
         assert_eq!(find("bin/su").mode, 0o4755);
         assert_eq!(find("bin/su").mtime, testkit::archive::TIME);
-        assert_eq!((find("bin/sudo").kind, find("bin/sudo").link.as_slice()), (Kind::HardLink, &b"bin/su"[..]));
+        assert_eq!(
+            (find("bin/sudo").kind, find("bin/sudo").link.as_slice()),
+            (Kind::HardLink, &b"bin/su"[..])
+        );
         assert_eq!((find("lib").kind, find("lib").link.as_slice()), (Kind::Symlink, &b"usr/lib"[..]));
         let hole = find("hole");
         assert_eq!(hole.file_size(), 8 << 20);

@@ -12,7 +12,12 @@ fn names(references: &[Reference]) -> Vec<String> {
 fn the_newest_image_comes_first_and_shared_layers_count_for_each() {
     let world = World::new();
     let old = world.load(Image { layers: &["base"], names: &["old:1"], age: 1, ..Image::default() });
-    let new = world.load(Image { layers: &["base", "upper"], names: &["new:1", "acme/new:2"], age: 2, ..Image::default() });
+    let new = world.load(Image {
+        layers: &["base", "upper"],
+        names: &["new:1", "acme/new:2"],
+        age: 2,
+        ..Image::default()
+    });
     let images = world.reader().list_images(false).unwrap();
     assert_eq!(images.iter().map(|i| i.id).collect::<Vec<_>>(), [new, old]);
     assert_eq!(images.iter().map(|i| i.size).collect::<Vec<_>>(), [9, 4]);
@@ -66,7 +71,9 @@ fn what_cannot_be_tagged_stays_as_it_was() {
     let error = world.engine.tag(&id, &digest).unwrap_err().to_string();
     assert_eq!(error, "refusing to create a tag with a digest reference");
     let other = model::ImageId::of(b"nothing");
-    assert!(world.engine.tag(&other, &"x:1".parse().unwrap()).unwrap_err().to_string().contains("No such image"));
+    assert!(
+        world.engine.tag(&other, &"x:1".parse().unwrap()).unwrap_err().to_string().contains("No such image")
+    );
     assert!(world.engine.store().references().read().unwrap().iter().next().is_none());
 }
 
@@ -74,7 +81,8 @@ fn what_cannot_be_tagged_stays_as_it_was() {
 fn history_names_the_images_that_were_built_here() {
     let world = World::new();
     let parent = world.load(Image { layers: &["base"], names: &["parent:1"], ..Image::default() });
-    let child = world.load(Image { layers: &["base", "upper", "top"], names: &["child:1"], ..Image::default() });
+    let child =
+        world.load(Image { layers: &["base", "upper", "top"], names: &["child:1"], ..Image::default() });
     let ids = |id| world.engine.history(id).unwrap().iter().map(|item| item.id).collect::<Vec<_>>();
     assert_eq!(ids(&child), [Some(child), None, None]);
     world.set_parent(&child, &parent);
@@ -93,7 +101,8 @@ fn a_damaged_image_does_not_spoil_the_list() {
     let bad = world.load(Image { layers: &["b"], ..Image::default() });
     std::fs::write(world.tmp.path().join("image/vfs/imagedb/content/sha256").join(bad.hex()), "{}").unwrap();
     let top = world.engine.store().images().get(&good).unwrap().chain_id().unwrap();
-    std::fs::write(world.tmp.path().join("image/vfs/layerdb/sha256").join(top.hex()).join("size"), "").unwrap();
+    std::fs::write(world.tmp.path().join("image/vfs/layerdb/sha256").join(top.hex()).join("size"), "")
+        .unwrap();
     let images = world.reader().list_images(true).unwrap();
     assert_eq!(images.iter().map(|i| (i.id, i.size)).collect::<Vec<_>>(), [(good, 0)]);
 }

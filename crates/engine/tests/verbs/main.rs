@@ -1,6 +1,7 @@
 //! The verbs as the command calls them, on real stores.
 
 mod both;
+mod check;
 mod containers;
 mod copy;
 mod df;

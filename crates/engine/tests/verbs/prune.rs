@@ -80,8 +80,20 @@ fn parents_lose_their_names_and_go_with_their_last_child() {
 #[test]
 fn filters_by_age_and_label() {
     let world = World::new();
-    world.load(Image { layers: &["a"], names: &["old:1"], age: 10, labels: &[("keep", "yes")], ..Image::default() });
-    world.load(Image { layers: &["b"], names: &["new:1"], age: 20, labels: &[("keep", "no"), ("x", "")], ..Image::default() });
+    world.load(Image {
+        layers: &["a"],
+        names: &["old:1"],
+        age: 10,
+        labels: &[("keep", "yes")],
+        ..Image::default()
+    });
+    world.load(Image {
+        layers: &["b"],
+        names: &["new:1"],
+        age: 20,
+        labels: &[("keep", "no"), ("x", "")],
+        ..Image::default()
+    });
     let gone = |options: PruneOptions| {
         let pruned = world.reader().prune_images(&dry(&options)).unwrap();
         names(&pruned).into_iter().map(str::to_owned).collect::<Vec<_>>()
@@ -106,7 +118,9 @@ fn containers_that_do_not_run_go() {
     assert_eq!(said.containers, [stopped]);
     let pruned = world.engine.prune_containers(&PruneOptions::default()).unwrap();
     assert_eq!(pruned.containers, [stopped]);
-    assert!(world.engine.find_container("stopped").is_err() && world.engine.find_container("running").is_ok());
+    assert!(
+        world.engine.find_container("stopped").is_err() && world.engine.find_container("running").is_ok()
+    );
 }
 
 #[test]
@@ -125,7 +139,11 @@ fn the_whole_system() {
     assert!(pruned.images.contains(&Removed::Deleted(id.to_string())));
     assert_eq!(said.images, pruned.images);
     assert!(pruned.garbage.iter().any(|path| path.ends_with(&orphan)), "{:?}", pruned.garbage);
-    assert!(pruned.garbage.iter().any(|path| path.starts_with("image/vfs/layerdb/sha256/")), "{:?}", pruned.garbage);
+    assert!(
+        pruned.garbage.iter().any(|path| path.starts_with("image/vfs/layerdb/sha256/")),
+        "{:?}",
+        pruned.garbage
+    );
     // The directory, the lost layer, and the base below it; the image's own layer.
     assert_eq!(pruned.reclaimed, 8 + 4 + 4 + 5);
     assert!(world.directories().is_empty() && world.layerdb().is_empty());

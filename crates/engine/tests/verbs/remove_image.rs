@@ -65,11 +65,15 @@ fn an_id_removes_the_only_name_and_refuses_several() {
     let world = World::new();
     let id = world.load(Image { layers: &["a"], names: &["x:1", "y:1"], ..Image::default() });
     let short = id.short();
-    let conflict =
-        format!("conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories");
+    let conflict = format!(
+        "conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories"
+    );
     assert_eq!(world.rmi(&short, RemoveImage::default()).unwrap_err(), conflict);
     world.rmi("y:1", RemoveImage::default()).unwrap();
-    assert_eq!(world.rmi(&short, RemoveImage::default()).unwrap()[..2], ["Untagged: x:1".to_owned(), format!("Deleted: {id}")]);
+    assert_eq!(
+        world.rmi(&short, RemoveImage::default()).unwrap()[..2],
+        ["Untagged: x:1".to_owned(), format!("Deleted: {id}")]
+    );
 }
 
 #[test]
@@ -77,7 +81,10 @@ fn force_by_id_removes_all_names() {
     let world = World::new();
     let id = world.load(Image { layers: &["a"], names: &["y:1", "localhost/x:1"], ..Image::default() });
     let said = world.rmi(&id.to_string(), FORCE).unwrap();
-    assert_eq!(said[..3], ["Untagged: y:1".to_owned(), "Untagged: localhost/x:1".to_owned(), format!("Deleted: {id}")]);
+    assert_eq!(
+        said[..3],
+        ["Untagged: y:1".to_owned(), "Untagged: localhost/x:1".to_owned(), format!("Deleted: {id}")]
+    );
 }
 
 #[test]
@@ -89,9 +96,15 @@ fn the_digests_of_a_repository_go_with_its_last_tag() {
     let lock = store.commit().unwrap();
     store.references().update(&lock, |names| names.add_digest(&pinned.parse().unwrap(), id)).unwrap();
     drop(lock);
-    assert_eq!(world.rmi("x:1", RemoveImage::default()).unwrap(), ["Untagged: x:1".to_owned(), format!("Untagged: {pinned}")]);
+    assert_eq!(
+        world.rmi("x:1", RemoveImage::default()).unwrap(),
+        ["Untagged: x:1".to_owned(), format!("Untagged: {pinned}")]
+    );
     let lock = store.commit().unwrap();
-    store.references().update(&lock, |names| names.add_digest(&pinned.replace('x', "y").parse().unwrap(), id)).unwrap();
+    store
+        .references()
+        .update(&lock, |names| names.add_digest(&pinned.replace('x', "y").parse().unwrap(), id))
+        .unwrap();
     drop(lock);
     // By ID: one repository, one tag, so all of it is one name.
     let said = world.rmi(&id.short(), RemoveImage::default()).unwrap();
@@ -116,7 +129,10 @@ fn a_name_that_looks_like_the_id_is_a_name() {
     let world = World::new();
     let id = world.load(Image { layers: &["a"], names: &["x:1"], ..Image::default() });
     world.engine.tag(&id, &id.short().parse().unwrap()).unwrap();
-    assert_eq!(world.rmi(&id.short(), RemoveImage::default()).unwrap(), [format!("Untagged: {}:latest", id.short())]);
+    assert_eq!(
+        world.rmi(&id.short(), RemoveImage::default()).unwrap(),
+        [format!("Untagged: {}:latest", id.short())]
+    );
 }
 
 #[test]
@@ -134,7 +150,9 @@ fn a_stopped_container_takes_force() {
     );
     assert_eq!(
         world.rmi(&short, RemoveImage::default()).unwrap_err(),
-        format!("conflict: unable to delete {short} (must be forced) - image is being used by stopped container {user}")
+        format!(
+            "conflict: unable to delete {short} (must be forced) - image is being used by stopped container {user}"
+        )
     );
     // One name of several may go.
     world.engine.tag(&id, &"y:1".parse().unwrap()).unwrap();
@@ -180,8 +198,13 @@ fn an_image_with_children_stays_and_goes_with_the_last_of_them() {
     assert_eq!(world.rmi("parent:1", RemoveImage::default()).unwrap(), ["Untagged: parent:1"]);
     let chains = world.chains("child:1");
     let said = world.rmi("child:1", RemoveImage::default()).unwrap();
-    let expected =
-        ["Untagged: child:1".to_owned(), format!("Deleted: {child}"), chains[0].clone(), format!("Deleted: {parent}"), chains[1].clone()];
+    let expected = [
+        "Untagged: child:1".to_owned(),
+        format!("Deleted: {child}"),
+        chains[0].clone(),
+        format!("Deleted: {parent}"),
+        chains[1].clone(),
+    ];
     assert_eq!(said, expected);
     assert_eq!(world.engine.list_images(true).unwrap().len(), 1);
 }
@@ -215,7 +238,8 @@ fn an_image_whose_layer_is_damaged_can_be_removed() {
     let id = world.load(Image { layers: &["a", "b"], names: &["x:1"], ..Image::default() });
     let config = world.engine.store().images().get(&id).unwrap();
     let base = ChainId::each(config.diff_ids()).next().unwrap();
-    std::fs::write(world.tmp.path().join("image/vfs/layerdb/sha256").join(base.hex()).join("cache-id"), "").unwrap();
+    std::fs::write(world.tmp.path().join("image/vfs/layerdb/sha256").join(base.hex()).join("cache-id"), "")
+        .unwrap();
     world.rmi("x:1", RemoveImage::default()).unwrap();
     assert!(world.layerdb().is_empty());
     // Nobody knows the damaged layer's directory any more: that is garbage.

@@ -35,10 +35,14 @@ impl World {
     }
 
     pub fn load(&self, image: Image<'_>) -> ImageId {
-        let layers: Vec<Vec<u8>> =
-            image.layers.iter().map(|name| testkit::archive::Builder::new().file(name, name).build()).collect();
+        let layers: Vec<Vec<u8>> = image
+            .layers
+            .iter()
+            .map(|name| testkit::archive::Builder::new().file(name, name).build())
+            .collect();
         let created = format!("2020-01-01T00:{:02}:{:02}Z", image.age / 60, image.age % 60);
-        let steps = image.layers.iter().map(|name| json!({"created": created, "created_by": format!("ADD {name}")}));
+        let steps =
+            image.layers.iter().map(|name| json!({"created": created, "created_by": format!("ADD {name}")}));
         let config = json!({
             "architecture": model::Platform::host().architecture,
             "os": "linux",
@@ -66,8 +70,11 @@ impl World {
     }
 
     pub fn create(&self, name: &str, image: &str) -> ContainerId {
-        let options =
-            engine::create::CreateOptions { name: Some(name.into()), image: image.into(), ..Default::default() };
+        let options = engine::create::CreateOptions {
+            name: Some(name.into()),
+            image: image.into(),
+            ..Default::default()
+        };
         self.engine.create(&options).unwrap().id
     }
 
@@ -81,7 +88,8 @@ impl World {
 
     /// Directories of layers in the driver.
     pub fn directories(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.engine.driver().list().unwrap().iter().map(ToString::to_string).collect();
+        let mut names: Vec<String> =
+            self.engine.driver().list().unwrap().iter().map(ToString::to_string).collect();
         names.sort_unstable();
         names
     }

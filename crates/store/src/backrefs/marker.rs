@@ -37,7 +37,7 @@ impl User {
 }
 
 /// What is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Table {
     Layers,
     Images,
@@ -45,8 +45,6 @@ pub(super) enum Table {
 }
 
 impl Table {
-    pub(super) const ALL: [Self; 3] = [Self::Layers, Self::Images, Self::Names];
-
     pub(super) fn dir(self) -> &'static str {
         match self {
             Self::Layers => "layers",
@@ -95,12 +93,21 @@ pub(super) fn is_plain(name: &str) -> bool {
 
 /// Makes the file of a marker.
 pub(super) fn add(index: &OwnedFd, marker: &Marker) -> Result<()> {
-    if !marker.is_indexed() {
-        return Ok(());
+    add_all(index, vec![marker.clone()])
+}
+
+/// Makes the files of many markers; those of one directory are made together.
+pub(super) fn add_all(index: &OwnedFd, mut markers: Vec<Marker>) -> Result<()> {
+    markers.retain(Marker::is_indexed);
+    markers.sort_by(|a, b| (a.table, &a.key).cmp(&(b.table, &b.key)));
+    for same in markers.chunk_by(|a, b| (a.table, &a.key) == (b.table, &b.key)) {
+        let table = sys::dir::ensure(index, os(same[0].table.dir()), 0o700)?;
+        let key = sys::dir::ensure(table, os(&same[0].key), 0o700)?;
+        for marker in same {
+            create(&key, &marker.user.file_name())?;
+        }
     }
-    let table = sys::dir::ensure(index, os(marker.table.dir()), 0o700)?;
-    let key = sys::dir::ensure(table, os(&marker.key), 0o700)?;
-    create(&key, &marker.user.file_name())
+    Ok(())
 }
 
 /// Makes an empty file; one that is there already is as good.

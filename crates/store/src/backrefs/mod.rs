@@ -32,7 +32,7 @@ use crate::small::{absent, find_dir, find_text, names_in, os, rmdir_if_empty};
 
 pub(crate) use marker::Marker;
 pub use marker::User;
-use marker::{Table, add, bare, create, is_plain};
+use marker::{Table, bare, create, is_plain};
 
 const STAMP: &str = "stamp";
 const REMOVING: &str = "removing";
@@ -135,7 +135,8 @@ impl Backrefs<'_> {
             return Ok(names.iter().filter_map(|name| User::parse(name)).collect());
         }
         let all = self.scan(table)?;
-        Ok(all.into_iter().filter(|marker| marker.key == key).map(|marker| marker.user).collect())
+        let fits = |marker: &Marker| marker.table == table && marker.key == key;
+        Ok(all.into_iter().filter(fits).map(|marker| marker.user).collect())
     }
 
     /// The index, if it is up to date.
@@ -156,11 +157,7 @@ impl Backrefs<'_> {
         // Without a stamp it counts for nothing, so an interrupted rebuild starts over.
         absent(sys::dir::unlink(&index, os(STAMP)))?;
         sys::tree::clear(&index)?;
-        for marker in
-            Table::ALL.map(|table| self.scan(table)).into_iter().collect::<Result<Vec<_>>>()?.concat()
-        {
-            add(&index, &marker)?;
-        }
+        marker::add_all(&index, self.scan_all()?)?;
         let removing = sys::dir::ensure(&index, os(REMOVING), 0o700)?;
         for name in names_in(self.root.dirs.layers.as_ref())? {
             if crate::layers::is_removing(&name) {
@@ -173,14 +170,16 @@ impl Backrefs<'_> {
     }
 
     /// Every use that the real files show.
+    fn scan_all(&self) -> Result<Vec<Marker>> {
+        Ok([self.scan_layers()?, self.scan_parents()?, self.scan_containers()?].concat())
+    }
+
+    /// Every use of one kind of thing that the real files show, and maybe others.
     fn scan(&self, table: Table) -> Result<Vec<Marker>> {
         match table {
             Table::Layers => self.scan_layers(),
-            Table::Images => self.scan_images(),
-            Table::Names => {
-                let ours = self.root.containers().sound()?.into_iter().filter(|(_, c)| self.is_ours(c));
-                Ok(ours.map(|(id, c)| Marker::of_name(c.name(), id)).collect())
-            }
+            Table::Images => Ok([self.scan_parents()?, self.scan_containers()?].concat()),
+            Table::Names => self.scan_containers(),
         }
     }
 
@@ -201,14 +200,23 @@ impl Backrefs<'_> {
         Ok(found)
     }
 
-    fn scan_images(&self) -> Result<Vec<Marker>> {
+    fn scan_parents(&self) -> Result<Vec<Marker>> {
         let mut found = Vec::new();
         for child in self.root.images().list()? {
             let parent = self.root.images().parent(&child)?;
             found.extend(parent.map(|parent| Marker::of_image(&parent, User::Image(child))));
         }
-        for (id, container) in self.root.containers().sound()? {
-            if self.is_ours(&container) {
+        Ok(found)
+    }
+
+    /// Names and images of containers: both stand in the same document.
+    fn scan_containers(&self) -> Result<Vec<Marker>> {
+        let mut found = Vec::new();
+        for id in self.root.containers().list()? {
+            if let Some(container) = self.root.containers().find_sound(&id)?
+                && self.is_ours(&container)
+            {
+                found.push(Marker::of_name(container.name(), id));
                 found.extend(container.image().map(|image| Marker::of_image(&image, User::Container(id))));
             }
         }
@@ -235,7 +243,7 @@ impl Backrefs<'_> {
 impl CommitLock<'_> {
     /// Makes a marker; one that is there already is as good.
     pub(crate) fn add(&self, marker: &Marker) -> Result<()> {
-        add(&self.index, marker)
+        marker::add(&self.index, marker)
     }
 
     /// Removes a marker. One that stays behind does no harm.

@@ -7,7 +7,7 @@ use super::{LayerRecord, Layers, TAR_SPLIT, read};
 use crate::backrefs::{Marker, User};
 use crate::commit::CommitLock;
 use crate::error::Result;
-use crate::small::{find_dir, os};
+use crate::small::{find_dir, os, replace};
 use crate::work::{Intent, Work};
 
 /// A layer's directory that is not published yet.
@@ -100,7 +100,7 @@ impl Layers<'_> {
             lock.add(&Marker::of_layer(&parent, User::Layer(record.chain)))?;
         }
         for (name, text) in files(record) {
-            sys::atomic::replace(&dir, os(name), 0o644, text.as_bytes())?;
+            replace(lock, &dir, name, 0o644, text.as_bytes())?;
         }
         Ok(sys::dir::sync(&dir)?)
     }

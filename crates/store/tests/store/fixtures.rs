@@ -171,7 +171,10 @@ fn a_new_container_is_written_as_docker_28_5_writes_it() {
     let mut expected = theirs.document().clone();
     expected["MountPoints"] = serde_json::json!({});
     let expected = model::gojson::to_vec(&expected).unwrap();
-    assert_eq!(String::from_utf8(ours.to_bytes().unwrap()).unwrap(), String::from_utf8(expected).unwrap() + "\n");
+    assert_eq!(
+        String::from_utf8(ours.to_bytes().unwrap()).unwrap(),
+        String::from_utf8(expected).unwrap() + "\n"
+    );
 
     // The fixture was made on a host with cgroup v1, and without a bridge.
     let mut host = HostConfig::new(false);

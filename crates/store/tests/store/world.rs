@@ -225,6 +225,7 @@ pub fn sweep(root: &DataRoot) -> store::Result<()> {
         for step in dead.undo(&lock)? {
             match step {
                 store::Undo::Discard(id) => discard(root, id),
+                store::Undo::RemoveImage(id) => root.images().remove(&lock, &id)?,
                 store::Undo::Release(chain) => removing.extend(root.layers().release(&lock, &[chain])?),
                 store::Undo::Unmount { container, parent, mount_id } => {
                     root.mounts().remove(&lock, &work, &container)?;
