@@ -9,11 +9,12 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
     check, commit, completion, container, cp, create, diff, export, history, image, images, import, info,
-    inspect, load, mount, ps, reclaim, rename, rm, rmi, save, system, tag, umount, version,
+    inspect, load, mount, ps, reclaim, rename, rm, rmi, save, system, tag, tour, umount, version,
 };
 use crate::context::{Context, Globals};
 use crate::output::failure::Failure;
 use crate::output::{help, stdout, usage};
+use crate::tour::janitor;
 
 /// Container images, layers and containers on Docker's on-disk format, without a daemon
 #[derive(Debug, Parser)]
@@ -62,6 +63,9 @@ enum Command {
     Save(save::Args),
     System(system::Args),
     Tag(tag::Args),
+    Tour(tour::Args),
+    #[command(name = janitor::NAME, hide = true)]
+    TourJanitor(janitor::Args),
     #[command(alias = "unmount")]
     Umount(umount::Args),
     Version(version::Args),
@@ -95,6 +99,8 @@ impl Command {
             Self::Save(args) => save::run(args, context),
             Self::System(args) => system::run(args, context),
             Self::Tag(args) => tag::run(args, context),
+            Self::Tour(args) => tour::run(args, context),
+            Self::TourJanitor(args) => janitor::run(args),
             Self::Umount(args) => umount::run(args, context),
             Self::Version(args) => version::run(args),
         }
@@ -141,7 +147,7 @@ fn explain(refused: &clap::Error, tree: &clap::Command, args: &[OsString]) -> Ex
         ErrorKind::DisplayHelp => stdout::print(&help::of(tree, &args)),
         ErrorKind::DisplayVersion => stdout::print(&format!("{}\n", version::line())),
         // Docker shows the help on standard error then, and calls it a success.
-        ErrorKind::MissingSubcommand => {
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             stdout::complain(help::of(tree, &args).trim_end());
             Ok(())
         }

@@ -93,6 +93,11 @@ impl Context {
         self.session.get().map_or_else(|| path.to_owned(), |session| session.outside_path(path))
     }
 
+    /// The storage driver that the command line names.
+    pub fn storage_driver(&self) -> Option<&str> {
+        self.globals.storage_driver.as_deref()
+    }
+
     /// What the user should know about working without root.
     pub fn rootless_note(&self) -> Option<&str> {
         self.session.get().and_then(Session::note)

@@ -8,6 +8,7 @@
 //! | `limit`, `options`, `until` | options that several commands have, and the values they take |
 //! | `rows` | what listings show of images, containers and the rest |
 //! | [`output`] | how things are printed, and how they fail |
+//! | `tour` | `layercake tour` |
 //! | [`rootless`] | where a user's own store is, and the user namespace that belongs to it |
 
 pub mod app;
@@ -18,4 +19,5 @@ mod options;
 pub mod output;
 pub mod rootless;
 mod rows;
+mod tour;
 mod until;

@@ -205,7 +205,7 @@ impl Engine {
             }
             Err(Nowhere::Missing(target)) => {
                 // With `-L` Docker tells where the link leads.
-                let is_link = follow && matches!(tree.find(&spelled.path, false)?, Ok(_));
+                let is_link = follow && tree.find(&spelled.path, false)?.is_ok();
                 let shown = if is_link { target.display().to_string() } else { path.display().to_string() };
                 return Err(self.no_file(container, &shown)?);
             }

@@ -7,13 +7,16 @@ use std::thread::JoinHandle;
 use archive::digest::Sha256;
 use model::Digest;
 
-/// Pieces that may wait for the hasher; with the 256 KiB pieces of a layer this bounds the memory to 4 MiB.
+/// What is written is passed on in pieces of this size: a layer is thousands of small headers.
+const PIECE: usize = 256 << 10;
+/// Pieces that may wait for the hasher; with [`PIECE`] this bounds the memory to 4 MiB.
 const WAITING: usize = 16;
 
 /// Passes what is written on to `inner`, tells `report` how many bytes, and hashes meanwhile.
 pub(crate) struct HashingWriter<W, F> {
     inner: W,
     report: F,
+    piece: Vec<u8>,
     to_hasher: SyncSender<Vec<u8>>,
     hasher: JoinHandle<[u8; 32]>,
 }
@@ -28,26 +31,35 @@ impl<W: Write, F: FnMut(u64)> HashingWriter<W, F> {
             }
             sha.finish()
         });
-        Self { inner, report, to_hasher, hasher }
+        Self { inner, report, piece: Vec::with_capacity(PIECE), to_hasher, hasher }
     }
 
-    /// The digest of everything written.
-    pub fn finish(self) -> Digest {
+    /// Passes on what is still held back, and answers with the digest of everything written.
+    pub fn finish(mut self) -> io::Result<Digest> {
+        self.flush()?;
         drop(self.to_hasher);
-        // The hasher cannot panic; if it did, the digest would be one that nothing has.
-        Digest::from(self.hasher.join().unwrap_or_default())
+        let digest = self.hasher.join().map_err(|_| io::Error::other("the hashing thread panicked"))?;
+        Ok(Digest::from(digest))
     }
 }
 
 impl<W: Write, F: FnMut(u64)> Write for HashingWriter<W, F> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let n = self.inner.write(buf)?;
-        self.to_hasher.send(buf[..n].to_vec()).map_err(|_| io::Error::other("the hashing thread ended"))?;
-        (self.report)(n as u64);
+        if self.piece.len() == PIECE {
+            self.flush()?;
+        }
+        let n = buf.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(&buf[..n]);
         Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        self.inner.write_all(&piece)?;
+        (self.report)(piece.len() as u64);
+        self.to_hasher.send(piece).map_err(|_| io::Error::other("the hashing thread ended"))
     }
 }

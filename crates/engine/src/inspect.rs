@@ -228,8 +228,11 @@ fn platform(container: &Container) -> &str {
     of_image.or(container.field("OS")).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// A field, and what it is when it is not set.
+type Field = (&'static str, fn() -> Value);
+
 /// The addresses of an endpoint, in the order in which Docker repeats them for the default network.
-const ADDRESSES: [(&str, fn() -> Value); 8] = [
+const ADDRESSES: [Field; 8] = [
     ("EndpointID", empty),
     ("Gateway", empty),
     ("GlobalIPv6Address", empty),
@@ -294,8 +297,8 @@ fn endpoint_settings(endpoint: &Value) -> Value {
 }
 
 /// These fields of `from`, in this order; one that is absent or `null` gets its default.
-fn select(from: &Value, fields: &[(&str, fn() -> Value)]) -> Map<String, Value> {
-    let value = |(key, default): &(&str, fn() -> Value)| {
+fn select(from: &Value, fields: &[Field]) -> Map<String, Value> {
+    let value = |(key, default): &Field| {
         let found = from.get(*key).filter(|value| !value.is_null()).cloned();
         ((*key).to_owned(), found.unwrap_or_else(default))
     };

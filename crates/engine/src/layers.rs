@@ -212,7 +212,7 @@ impl Engine {
     /// Takes layers that nothing uses any more out of the store, and those below them. Their files go to the trash.
     /// Answers with the chains, the topmost first.
     pub(crate) fn release_layers(&self, lock: &CommitLock<'_>, tops: &[ChainId]) -> Result<Vec<ChainId>> {
-        let removing = self.store.layers().release(lock, tops)?;
+        let removing = self.take_unneeded(lock, tops)?;
         let released = removing.iter().map(|layer| layer.chain).collect();
         self.discard_layers(removing)?;
         Ok(released)

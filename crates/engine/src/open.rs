@@ -63,7 +63,14 @@ impl Engine {
         if leftovers.is_empty() {
             return Ok(());
         }
-        self.discard_layers(leftovers.removing)?;
+        let mut removing = leftovers.removing;
+        if !removing.is_empty() {
+            // Whoever died may not have come to what is below.
+            let below: Vec<_> = removing.iter().filter_map(|layer| layer.parent).collect();
+            let lock = self.store.commit()?;
+            removing.extend(self.take_unneeded(&lock, &below)?);
+        }
+        self.discard_layers(removing)?;
         for work in leftovers.works {
             {
                 let lock = self.store.commit()?;

@@ -78,14 +78,16 @@ impl Engine {
         Ok(report)
     }
 
-    /// These layers and those below them, as far as nobody uses them, each before what is below it.
-    pub(crate) fn unneeded_layers(&self, _lock: &CommitLock<'_>, tops: &[ChainId]) -> Result<Vec<ChainId>> {
+    /// Takes the names of these layers and of those below them, as far as nobody uses them: what is left of them is
+    /// for [`discard_layers`](Self::discard_layers).
+    pub(crate) fn take_unneeded(&self, lock: &CommitLock<'_>, tops: &[ChainId]) -> Result<Vec<RemovingLayer>> {
         let backrefs = self.store.backrefs();
         let mut plan = Plan::new(self, &backrefs)?;
         for top in tops {
             plan.release_from(top)?;
         }
-        Ok(plan.layers.into_iter().map(|layer| layer.chain).collect())
+        let chains: Vec<ChainId> = plan.layers.into_iter().map(|layer| layer.chain).collect();
+        Ok(self.store.layers().begin_remove(lock, &chains)?)
     }
 
     /// Discards layers that have lost their names in the store.

@@ -150,7 +150,7 @@ impl Engine {
         let mut out = HashingWriter::new(Payload(tar.writer), |bytes| progress.advance(&item, bytes));
         let root = self.driver.layer_root(&record.cache_id)?;
         changeset::regenerate::regenerate(self.tar_split(record)?, &root, &mut out)?;
-        let found = out.finish();
+        let found = out.finish().map_err(Error::io("write", "the archive"))?;
         if found != *record.diff.digest() {
             return Err(Error::Damaged(format!(
                 "layer {}: put together from the store it has the digest {found}: run `check`",

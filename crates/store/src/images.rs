@@ -144,7 +144,9 @@ impl Images<'_> {
         let (top, parent) = (self.top_layer(id)?, self.parent(id)?);
         absent(sys::dir::unlink(content, os(&id.hex())))?;
         sys::dir::sync(content)?;
-        sys::tree::remove(self.root.writable(&self.root.dirs.metadata)?, os(&id.hex()))?;
+        let metadata = self.root.writable(&self.root.dirs.metadata)?;
+        sys::tree::remove(metadata, os(&id.hex()))?;
+        sys::dir::sync(metadata)?;
         if let Some(top) = top {
             lock.remove(&Marker::of_layer(&top, User::Image(*id)));
         }

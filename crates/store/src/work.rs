@@ -128,7 +128,8 @@ impl Work<'_> {
     /// Keeps layers that are in the store from being removed until this work ends, and answers with those that are:
     /// what is not among them was not in the store, or is not any more. For layers that a load finds there already,
     /// and for the image below a new container. Meanwhile others leave the layer to us: a command that ends without
-    /// having used it has to [`release`](crate::Layers::release) it, or leave that to the sweep by not finishing.
+    /// having used it has to [`release`](crate::Layers::release) it after [`Work::finish`], for until then it is held
+    /// against ourselves too, or leave that to the sweep by not finishing.
     ///
     /// # Errors
     /// System calls.

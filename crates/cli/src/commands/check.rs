@@ -26,7 +26,7 @@ pub struct Args {
 /// Checks, and lists what it found.
 ///
 /// # Errors
-/// Damage that was not repaired, or the engine's.
+/// Damage that was not repaired, or the engine's. What only takes space is no failure.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let format = &args.format.format;
     let listing: Listing<FindingRow> = Listing::parse(format, format.is_empty(), &NAMED)?;
@@ -34,7 +34,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let options = CheckOptions { quick: args.quick, repair: args.repair };
     let report = engine.check(options, &*progress::on_terminal())?;
     let summary = summary(&report);
-    let damaged = report.findings.iter().any(|finding| !finding.repaired);
+    let damaged = report.findings.iter().any(|finding| finding.harmful && !finding.repaired);
     stdout::print(&listing.render(report.findings.into_iter().map(FindingRow))?)?;
     if damaged {
         return Err(Failure::plain(summary));
@@ -42,16 +42,23 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if format.is_empty() { stdout::print(&format!("{summary}\n")) } else { Ok(()) }
 }
 
-/// `Checked 12 layers, 3 images and 5 containers (1.2GB): 2 damages, 1 repaired`.
+/// `Checked 12 layers, 3 images and 5 containers (1.2GB): 2 damages and 1 leftover, of these 1 repaired`.
 fn summary(report: &Report) -> String {
-    let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
-    let found = match report.findings.len() {
-        0 => "no damage".to_owned(),
-        n => {
-            let repaired = report.findings.iter().filter(|finding| finding.repaired).count();
-            format!("{}, {repaired} repaired", count(n, "damage"))
-        }
+    let count = |n: usize, noun: &str| match n {
+        0 => format!("no {noun}"),
+        1 => format!("1 {noun}"),
+        n => format!("{n} {noun}s"),
     };
+    let damages = report.findings.iter().filter(|finding| finding.harmful).count();
+    let mut found = count(damages, "damage");
+    if report.findings.len() > damages {
+        found += &format!(" and {}", count(report.findings.len() - damages, "leftover"));
+    }
+    match report.findings.iter().filter(|finding| finding.repaired).count() {
+        0 => {}
+        all if all == report.findings.len() => found += ", repaired",
+        some => found += &format!(", of these {some} repaired"),
+    }
     format!(
         "Checked {}, {} and {} ({}): {found}",
         count(report.layers, "layer"),
@@ -66,19 +73,28 @@ mod tests {
     use super::*;
     use engine::check::Finding;
 
-    #[test]
-    fn the_summary_counts() {
-        let mut report = Report { layers: 12, images: 1, bytes: 1_234_000_000, ..Report::default() };
-        assert_eq!(summary(&report), "Checked 12 layers, 1 image and 0 containers (1.234GB): no damage");
-        let finding = |repaired| Finding {
+    fn found(findings: &[(bool, bool)]) -> String {
+        let finding = |&(harmful, repaired): &(bool, bool)| Finding {
             kind: "x",
             subject: String::new(),
             message: String::new(),
             affects: Vec::new(),
             advice: String::new(),
+            harmful,
             repaired,
         };
-        report.findings = vec![finding(true), finding(false)];
-        assert!(summary(&report).ends_with(": 2 damages, 1 repaired"));
+        let findings = findings.iter().map(finding).collect();
+        summary(&Report { layers: 12, images: 1, containers: 0, bytes: 1_234_000_000, findings })
+    }
+
+    #[test]
+    fn the_summary_counts() {
+        let checked = "Checked 12 layers, 1 image and no container (1.234GB): ";
+        assert_eq!(found(&[]), format!("{checked}no damage"));
+        assert_eq!(found(&[(true, false)]), format!("{checked}1 damage"));
+        assert_eq!(found(&[(false, false), (false, false)]), format!("{checked}no damage and 2 leftovers"));
+        assert_eq!(found(&[(true, true), (true, true)]), format!("{checked}2 damages, repaired"));
+        let some = format!("{checked}1 damage and 1 leftover, of these 1 repaired");
+        assert_eq!(found(&[(true, false), (false, true)]), some);
     }
 }

@@ -9,7 +9,7 @@ use model::size;
 
 use crate::context::Context;
 use crate::output::failure::Failure;
-use crate::output::stdout::{self, Stream};
+use crate::output::{archive, stdout};
 
 /// What Docker's help says.
 const ABOUT: &str = "\

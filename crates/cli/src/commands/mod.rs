@@ -31,6 +31,7 @@ pub mod save;
 pub mod system;
 pub mod system_prune;
 pub mod tag;
+pub mod tour;
 pub mod umount;
 pub mod version;
 

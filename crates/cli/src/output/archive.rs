@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use super::stdout::Stream;
+use super::stdout;
 
 /// Lets `write` write to the file `output`, to standard output without one. `doing` says what for, as in
 /// "failed to save image".
@@ -22,27 +22,37 @@ pub fn to(
     doing: &str,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    match output {
-        None if io::stdout().is_terminal() => {
-            Err(Failure::plain("cowardly refusing to save to a terminal. Use the -o flag or redirect"))
+    let Some(path) = output else {
+        if io::stdout().is_terminal() {
+            let refusal = "cowardly refusing to save to a terminal. Use the -o flag or redirect";
+            return Err(Failure::plain(refusal));
         }
-        None => Stream::run(write),
-        Some(path) => {
-            let kind = check(path)
-                .map_err(|failure| Failure::plain(format_args!("failed to {doing}: {failure}")))?;
-            match kind {
-                Place::Stream => {
-                    let file = OpenOptions::new().write(true).open(path);
-                    fill(file.map_err(|err| Failure::io("open", path, &err))?, path, write).map(drop)
-                }
-                Place::File => {
-                    let unfinished = Unfinished::beside(path);
-                    let file = fill(unfinished.create()?, path, write)?;
-                    file.sync_all().map_err(|err| Failure::io("sync", path, &err))?;
-                    unfinished.publish(path)
-                }
-            }
+        return to_stdout(write);
+    };
+    match place(path).map_err(|failure| Failure::plain(format_args!("failed to {doing}: {failure}")))? {
+        Place::Stream => {
+            let file = OpenOptions::new().write(true).open(path);
+            fill(file.map_err(|err| Failure::io("open", path, &err))?, path, write).map(drop)
         }
+        Place::File => {
+            let unfinished = Unfinished::beside(path);
+            let file = fill(unfinished.create()?, path, write)?;
+            file.sync_all().map_err(|err| Failure::io("sync", path, &err))?;
+            unfinished.publish(path)
+        }
+    }
+}
+
+/// Lets `write` write to standard output. That its reader goes away is no error.
+///
+/// # Errors
+/// Those of `write`.
+pub fn to_stdout(write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut out = Watched { out: io::stdout().lock(), failed: None };
+    let written = write(&mut out);
+    match (out.flush(), out.failed) {
+        (_, Some(err)) => stdout::finish(Err(err)),
+        _ => written,
     }
 }
 
@@ -54,7 +64,7 @@ enum Place {
     Stream,
 }
 
-fn check(path: &Path) -> Result<Place, Failure> {
+fn place(path: &Path) -> Result<Place, Failure> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::metadata(directory).map_err(|err| {
         Failure::plain(format_args!("invalid output path: {}", Failure::io("stat", directory, &err)))
@@ -71,9 +81,42 @@ fn fill(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<File, Failure> {
-    let mut out = BufWriter::with_capacity(1 << 17, file);
-    write(&mut out)?;
-    out.into_inner().map_err(|err| Failure::io("write", path, err.error()))
+    let mut out = Watched { out: BufWriter::with_capacity(1 << 17, file), failed: None };
+    let written = write(&mut out);
+    if let Some(err) = out.failed {
+        return Err(Failure::io("write", path, &err));
+    }
+    written?;
+    out.out.into_inner().map_err(|err| Failure::io("write", path, err.error()))
+}
+
+/// A writer that remembers why it failed: the one who writes tells it in other words, or takes it for an error of the
+/// store.
+struct Watched<W> {
+    out: W,
+    failed: Option<io::Error>,
+}
+
+impl<W: Write> Watched<W> {
+    fn watch<T>(&mut self, act: impl FnOnce(&mut W) -> io::Result<T>) -> io::Result<T> {
+        let result = act(&mut self.out);
+        if let Err(err) = &result
+            && err.kind() != io::ErrorKind::Interrupted
+        {
+            self.failed = Some(err.raw_os_error().map_or_else(|| err.kind().into(), io::Error::from_raw_os_error));
+        }
+        result
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.watch(|out| out.write(buf))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.watch(W::flush)
+    }
 }
 
 /// A file beside its place, which goes when this is dropped.

@@ -24,12 +24,13 @@ impl Row for FindingRow {
         Column { name: "Message", header: "MESSAGE", value: Cell::Text(|row| row.0.message.clone()) },
         Column { name: "Affects", header: "AFFECTS", value: Cell::Text(|row| row.0.affects.join(", ")) },
         Column { name: "Advice", header: "ADVICE", value: Cell::Text(|row| row.0.advice.clone()) },
-        Column {
-            name: "Repaired",
-            header: "REPAIRED",
-            value: Cell::Text(|row| if row.0.repaired { "yes" } else { "no" }.to_owned()),
-        },
+        Column { name: "Harmful", header: "HARMFUL", value: Cell::Text(|row| yes_or_no(row.0.harmful)) },
+        Column { name: "Repaired", header: "REPAIRED", value: Cell::Text(|row| yes_or_no(row.0.repaired)) },
     ];
+}
+
+fn yes_or_no(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
 }
 
 #[cfg(test)]
@@ -46,6 +47,7 @@ mod tests {
                 message: "the short name of the layer is missing".into(),
                 affects: affects.iter().map(|&name| name.into()).collect(),
                 advice: "layercake check --repair".into(),
+                harmful: true,
                 repaired,
             })
         };

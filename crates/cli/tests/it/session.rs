@@ -24,7 +24,7 @@ impl Session {
     ///
     /// | file | content |
     /// | --- | --- |
-    /// | `base.tar` | the image `base:1`: one layer with `etc/conf` and `bin/sh` |
+    /// | `base.tar` | the image `base:1`: one layer with `etc/conf`, `bin/sh`, `tmp` |
     /// | `app.tar` | the images `base:1` and `team/app:2`, which has a layer more, with `app/run` |
     /// | `other.tar` | another image of the name `base:1` |
     /// | `unnamed.tar` | an image without a name |
@@ -32,7 +32,7 @@ impl Session {
     /// | `junk` | no archive |
     pub fn new() -> Self {
         let session = Self { dir: tempfile::tempdir().unwrap() };
-        let lower = Builder::new().dir("etc").file("etc/conf", "old\n").dir("bin").file("bin/sh", "#!/sh\n").build();
+        let lower = Builder::new().dir("etc").file("etc/conf", "old\n").dir("tmp").dir("bin").file("bin/sh", "#!/sh\n").build();
         let upper = Builder::new().dir("app").file("app/run", "run!\n").build();
         let base = Image::new().layer(lower.clone()).tag("base:1");
         let app = Image::new().layer(lower.clone()).layer(upper).tag("team/app:2");

@@ -15,7 +15,10 @@ impl Check<'_> {
             let _lock = self.engine.store.commit()?;
             self.unnamed_directories()?
         } else {
-            self.unnamed_directories()?
+            // Looked at twice, because a layer's directory comes a moment before its record.
+            let first = self.unnamed_directories()?;
+            let again = if first.is_empty() { Vec::new() } else { self.unnamed_directories()? };
+            first.into_iter().filter(|id| again.contains(id)).collect()
         };
         for id in unnamed {
             let ours = is_layer_name(&id);

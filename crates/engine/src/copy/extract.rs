@@ -38,8 +38,8 @@ pub(super) struct Target<'a> {
 pub(super) struct Extractor<'a> {
     target: Target<'a>,
     file: Option<OpenFile>,
-    /// Directories with the times that they get at the end.
-    dirs: Vec<(PathBuf, Time)>,
+    /// Directories with the modes and times that they get at the end.
+    dirs: Vec<(PathBuf, u32, Time)>,
     length: u64,
 }
 
@@ -64,8 +64,9 @@ impl<'a> Extractor<'a> {
     /// Sets what directories get last. Returns the length of a plain archive of these entries, which is what Docker
     /// tells the user.
     pub fn finish(self) -> Result<u64> {
-        for (path, time) in self.dirs.iter().rev() {
+        for (path, mode, time) in self.dirs.iter().rev() {
             let (parent, name) = self.target.parent(path)?;
+            meta::chmod(&parent, &name, *mode)?;
             meta::set_times(&parent, &name, *time, *time)?;
         }
         Ok(self.length)
@@ -106,8 +107,9 @@ impl<'a> Extractor<'a> {
                     dir::mkdir(&parent, &name, 0o700)?;
                 }
                 let fd = dir::open(&parent, &name)?;
-                self.target.attributes(&fd, entry)?;
-                self.dirs.push((path, time(entry)));
+                // What it gets to hold comes first, and an ordinary user needs the right to that.
+                self.target.attributes(&fd, entry, entry.mode | 0o700)?;
+                self.dirs.push((path, entry.mode & 0o7777, time(entry)));
                 Ok(())
             }
             Kind::HardLink => self.link(&parent, &name, entry),
@@ -184,12 +186,12 @@ impl Target<'_> {
     }
 
     /// Owner, attributes and mode, in the order in which the kernel does not undo them.
-    fn attributes(&self, fd: &OwnedFd, entry: &Entry) -> Result<()> {
+    fn attributes(&self, fd: &OwnedFd, entry: &Entry, mode: u32) -> Result<()> {
         if self.keep_owners {
             self.unless_squashed(meta::chown_fd(fd, entry.uid, entry.gid))?;
         }
         set_xattrs(entry, |key, value| xattr::set_fd(fd, key, value))?;
-        Ok(meta::chmod_fd(fd, entry.mode & 0o7777)?)
+        Ok(meta::chmod_fd(fd, mode & 0o7777)?)
     }
 
     /// The same of what cannot be opened; without the mode, which a link does not have.
@@ -278,7 +280,7 @@ impl Sink for Extractor<'_> {
         if let Some(map) = &entry.sparse {
             file::truncate(&fd, map.real_size)?;
         }
-        self.target.attributes(&fd, &entry)?;
+        self.target.attributes(&fd, &entry, entry.mode)?;
         Ok(meta::set_times_fd(&fd, time(&entry), time(&entry))?)
     }
 }

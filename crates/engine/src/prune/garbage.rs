@@ -96,8 +96,7 @@ impl Engine {
             self.store.mounts().remove(&lock, &work, id)?;
             self.driver.discard(&record.mount_id.into())?;
             self.driver.discard(&record.init_id.unwrap_or(record.mount_id.init()).into())?;
-            let unneeded = self.unneeded_layers(&lock, record.parent.as_slice())?;
-            self.discard_layers(self.store.layers().begin_remove(&lock, &unneeded)?)?;
+            self.release_layers(&lock, record.parent.as_slice())?;
         }
         drop(lock);
         Ok(work.finish()?)

@@ -70,15 +70,18 @@ impl Survey {
 
     fn read_mounts(&mut self, engine: &Engine) -> Result<()> {
         for id in engine.store.mounts().list()? {
-            match engine.store.mounts().find(&id) {
-                Ok(Some(record)) if engine.store.containers().exists(&id)? => {
-                    drop(self.mounts.insert(id, record))
+            let record = match engine.store.mounts().find(&id) {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                Err(store::Error::BrokenContainer { .. }) => {
+                    self.damaged += 1;
+                    continue;
                 }
-                Ok(Some(record)) => drop(self.orphan_mounts.insert(id, record)),
-                Ok(None) => {}
-                Err(store::Error::BrokenContainer { .. }) => self.damaged += 1,
                 Err(e) => return Err(e.into()),
-            }
+            };
+            let has_container = engine.store.containers().exists(&id)?;
+            let mounts = if has_container { &mut self.mounts } else { &mut self.orphan_mounts };
+            mounts.insert(id, record);
         }
         Ok(())
     }

@@ -12,6 +12,8 @@
 //! of the changes that counts here, and waiting for a disk would only mean fewer of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod chance;
+mod child;
 mod crowd;
 mod faults;
 mod hostile;

@@ -1,5 +1,8 @@
 //! Stores of both drivers.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use engine::import::ImportOptions;
 use engine::load::Input;
 use engine::{Access, Engine, Options};
@@ -48,4 +51,29 @@ impl World {
         };
         self.engine.create(&options).unwrap().id
     }
+}
+
+/// A data root that a real daemon wrote (tests/fixtures). `None` where it cannot be unpacked whole.
+pub fn docker_root(version: &str) -> Option<tempfile::TempDir> {
+    if !testkit::require_root("a data root of Docker's") {
+        return None;
+    }
+    let packed =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(version).join("root.tar.zst");
+    let (_, mut plain) =
+        archive::compress::open(std::fs::File::open(packed).unwrap(), archive::compress::Limits::default())
+            .unwrap();
+    let tmp = tempfile::tempdir().unwrap();
+    let tar = Command::new("tar")
+        .args(["--xattrs", "--xattrs-include=*", "--numeric-owner", "-x", "-C"])
+        .arg(tmp.path())
+        .stdin(Stdio::piped())
+        .spawn();
+    let Ok(mut tar) = tar else {
+        testkit::machine::skip("a data root of Docker's", "needs GNU tar");
+        return None;
+    };
+    std::io::copy(&mut plain, &mut tar.stdin.take().unwrap()).unwrap();
+    assert!(tar.wait().unwrap().success());
+    Some(tmp)
 }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use drivers::Access;
 use engine::check::{CheckOptions, Finding, Report};
 use engine::load::{Input, LoadOptions};
+use engine::{Engine, Options};
 use model::{ChainId, ContainerId, DiffId, Silent};
 use serde_json::json;
 use store::LayerRecord;
 use testkit::archive::Builder;
 
-use crate::both::{overlay, worlds};
+use crate::both::{docker_root, overlay, worlds};
 use crate::world::World;
 
 const LOOK: CheckOptions = CheckOptions { quick: false, repair: false };
@@ -543,5 +544,22 @@ fn the_worst_comes_first() {
         fs::create_dir(shop.image_dir("imagedb/metadata/sha256").join("0".repeat(64))).unwrap();
         fs::write(shop.files(&shop.top).join("etc/passwd"), "toor").unwrap();
         assert_eq!(shop.kinds(LOOK), ["changed-files", "orphan-metadata"]);
+    }
+}
+
+/// Roots that real daemons left, with a build cache of BuildKit's in the newer one: nothing is wrong with them, and a
+/// repair finds nothing to do.
+#[test]
+fn dockers_own_roots_are_sound() {
+    for version in ["docker-28.5", "docker-20.10"] {
+        let Some(root) = docker_root(version) else { return };
+        let engine = Engine::open(&Options::new(root.path()), engine::Access::Write).unwrap();
+        let directories = engine.driver().list().unwrap().len();
+        for options in [LOOK, REPAIR] {
+            let report = engine.check(options, &Silent).unwrap();
+            assert_eq!(report.findings, [], "{version}");
+            assert!(report.layers > 0 && report.images > 0 && report.containers > 0 && report.bytes > 0);
+        }
+        assert_eq!(engine.driver().list().unwrap().len(), directories);
     }
 }

@@ -477,6 +477,37 @@ fn no_link_of_a_container_leads_to_the_host() {
     }
 }
 
+/// CVE-2018-15664 as a race: a directory that becomes a link to the host's, again and again, while it is copied to.
+#[test]
+fn a_link_that_is_swapped_in_meanwhile_is_not_followed() {
+    for case in cases() {
+        let victim = case.host("victim");
+        std::fs::create_dir(&victim).unwrap();
+        let dir = case.world.engine.mount(&case.id, Access::Write).unwrap();
+        std::fs::create_dir(dir.join("swap")).unwrap();
+        symlink(&victim, dir.join("other")).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    for (from, to) in
+                        [("swap", "kept"), ("other", "swap"), ("swap", "other"), ("kept", "swap")]
+                    {
+                        std::fs::rename(dir.join(from), dir.join(to)).unwrap();
+                    }
+                }
+            });
+            for _ in 0..40 {
+                let _ = case.put("own", "/swap/own", PLAIN);
+                let _ = case.stream_in(Builder::new().file("evil", "x").build(), "/swap");
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0);
+        case.world.engine.unmount(&case.id).unwrap();
+    }
+}
+
 /// The other direction: what is in the destination on the host does not lead out of it.
 #[test]
 fn no_link_in_the_destination_is_written_through() {

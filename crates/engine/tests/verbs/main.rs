@@ -1,5 +1,7 @@
 //! The verbs as the command calls them, on real stores.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
+
 mod both;
 mod check;
 mod containers;

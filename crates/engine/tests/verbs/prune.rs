@@ -8,7 +8,7 @@ use crate::world::{Image, World};
 
 fn names(pruned: &Pruned) -> Vec<&str> {
     let name = |removed| match removed {
-        &Removed::Untagged(ref name) => Some(name.as_str()),
+        Removed::Untagged(name) => Some(name.as_str()),
         Removed::Deleted(_) => None,
     };
     pruned.images.iter().filter_map(name).collect()

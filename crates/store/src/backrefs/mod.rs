@@ -44,7 +44,7 @@ pub struct Backrefs<'a> {
 }
 
 impl Backrefs<'_> {
-    /// Who uses this layer directly.
+    /// Who uses this layer directly, sorted.
     ///
     /// # Errors
     /// System calls.
@@ -71,7 +71,7 @@ impl Backrefs<'_> {
         Ok(below == Some(*chain))
     }
 
-    /// Images that have this one as their parent, and containers created from it.
+    /// Images that have this one as their parent, and containers created from it, sorted.
     ///
     /// # Errors
     /// System calls.
@@ -120,23 +120,28 @@ impl Backrefs<'_> {
     ) -> Result<Vec<User>> {
         let mut found = Vec::new();
         for user in self.candidates(table, key)? {
-            if found.len() < limit && uses(&user)? {
+            if uses(&user)? {
                 found.push(user);
             }
+            if found.len() == limit {
+                break;
+            }
         }
+        found.sort_unstable();
         Ok(found)
     }
 
-    fn candidates(&self, table: Table, key: &str) -> Result<Vec<User>> {
+    fn candidates(&self, table: Table, key: &str) -> Result<Box<dyn Iterator<Item = User>>> {
         let indexed = table != Table::Names || is_plain(key);
         if let (true, Some(index)) = (indexed, self.current()?) {
-            let Some(table) = find_dir(&index, table.dir())? else { return Ok(Vec::new()) };
-            let names = names_in(find_dir(&table, key)?.as_ref())?;
-            return Ok(names.iter().filter_map(|name| User::parse(name)).collect());
+            let Some(table) = find_dir(&index, table.dir())? else { return Ok(Box::new(std::iter::empty())) };
+            let Some(key) = find_dir(&table, key)? else { return Ok(Box::new(std::iter::empty())) };
+            let files = sys::dir::list(key)?.into_iter();
+            return Ok(Box::new(files.filter_map(|file| User::parse(file.name.to_str()?))));
         }
-        let all = self.scan(table)?;
-        let fits = |marker: &Marker| marker.table == table && marker.key == key;
-        Ok(all.into_iter().filter(fits).map(|marker| marker.user).collect())
+        let key = key.to_owned();
+        let fits = move |marker: &Marker| marker.table == table && marker.key == key;
+        Ok(Box::new(self.scan(table)?.into_iter().filter(fits).map(|marker| marker.user)))
     }
 
     /// The index, if it is up to date.

@@ -21,6 +21,8 @@ pub struct RemovingLayer {
     pub chain: ChainId,
     /// The driver's directory, to be discarded before [`Layers::finish_remove`]; `None` if that was not readable.
     pub cache_id: Option<CacheId>,
+    /// The layer that it stood on: perhaps nothing needs that any more either.
+    pub parent: Option<ChainId>,
     _lock: Lock,
 }
 
@@ -33,7 +35,7 @@ impl Layers<'_> {
     pub fn begin_remove(&self, lock: &CommitLock<'_>, chains: &[ChainId]) -> Result<Vec<RemovingLayer>> {
         let mut removing = Vec::new();
         for chain in chains {
-            removing.extend(self.unname(lock, chain)?.map(|(layer, _)| layer));
+            removing.extend(self.unname(lock, chain)?);
         }
         self.sync_if(!removing.is_empty())?;
         Ok(removing)
@@ -50,10 +52,10 @@ impl Layers<'_> {
             let mut next = Some(*top);
             while let Some(chain) = next.take() {
                 if !self.root.backrefs().layer_in_use(&chain)?
-                    && let Some((layer, parent)) = self.unname(lock, &chain)?
+                    && let Some(layer) = self.unname(lock, &chain)?
                 {
+                    next = layer.parent;
                     removing.push(layer);
-                    next = parent;
                 }
             }
         }
@@ -61,24 +63,19 @@ impl Layers<'_> {
         Ok(removing)
     }
 
-    /// Renames one layer to what Docker calls layers that are being removed; answers with its parent.
-    fn unname(
-        &self,
-        lock: &CommitLock<'_>,
-        chain: &ChainId,
-    ) -> Result<Option<(RemovingLayer, Option<ChainId>)>> {
+    /// Renames one layer to what Docker calls layers that are being removed.
+    fn unname(&self, lock: &CommitLock<'_>, chain: &ChainId) -> Result<Option<RemovingLayer>> {
         let all = self.root.writable(&self.root.dirs.layers)?;
         let hex = chain.hex();
-        let parent = self.parent_of(chain)?;
         // Locked under its old name, so that no sweep comes between.
         let Some(layer) = claim(self.root, &hex)? else { return Ok(None) };
         let name = format!("{hex}-{}{SUFFIX}", random_hex());
         lock.note_removing(&name)?;
         sys::dir::rename(all, os(&hex), all, os(&name))?;
-        if let Some(parent) = parent {
+        if let Some(parent) = layer.parent {
             lock.remove(&Marker::of_layer(&parent, User::Layer(*chain)));
         }
-        Ok(Some((RemovingLayer { name, ..layer }, parent)))
+        Ok(Some(RemovingLayer { name, ..layer }))
     }
 
     fn sync_if(&self, changed: bool) -> Result<()> {
@@ -126,10 +123,11 @@ fn claim(root: &DataRoot, name: &str) -> Result<Option<RemovingLayer>> {
     let all = root.writable(&root.dirs.layers)?;
     let Some(chain) = chain_of(name) else { return Ok(None) };
     let Some(dir) = find_dir(all, name)? else { return Ok(None) };
-    let cache_id = read::Files::read(&dir)?.cache_id().ok();
+    let files = read::Files::read(&dir)?;
+    let (cache_id, parent) = (files.cache_id().ok(), files.parent().ok().flatten());
     let Some(lock) = sys::lock::try_lock(dir, Mutual::Exclusive)? else { return Ok(None) };
     if sys::meta::find(all, os(name))?.is_none() {
         return Ok(None);
     }
-    Ok(Some(RemovingLayer { name: name.to_owned(), chain, cache_id, _lock: lock }))
+    Ok(Some(RemovingLayer { name: name.to_owned(), chain, cache_id, parent, _lock: lock }))
 }

@@ -11,6 +11,5 @@ mod index;
 mod layers;
 mod layout;
 mod races;
-mod scale;
 mod sweep;
 mod world;

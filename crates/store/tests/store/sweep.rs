@@ -151,3 +151,28 @@ fn a_layer_that_a_command_relies_on_stays_until_it_ends() {
     sweep(&world.root).unwrap();
     assert!(world.root.layers().list().unwrap().is_empty());
 }
+
+#[test]
+fn an_image_that_never_got_its_name_goes_and_one_in_use_stays() {
+    let world = World::new();
+    let parent = load(&world.root, &[1], "x").unwrap();
+    let child = load(&world.root, &[1, 2], "y").unwrap();
+    world.root.images().set_parent(&world.root.commit().unwrap(), &child, &parent).unwrap();
+    let undo = |root: &store::DataRoot| {
+        let work = root.begin().unwrap();
+        work.note(&[child, parent].map(|id| Intent::Image { id })).unwrap();
+        drop(work);
+        let steps = root.sweep().unwrap().works[0].undo(&root.commit().unwrap()).unwrap();
+        sweep(root).unwrap();
+        steps
+    };
+    let untag = |name: &str| {
+        let lock = world.root.commit().unwrap();
+        world.root.references().update(&lock, |names| Ok(names.remove(&name.parse().unwrap()))).unwrap();
+    };
+    untag("x");
+    assert_eq!(undo(&world.root), [], "the parent has a child, the child has a name");
+    untag("y");
+    assert_eq!(undo(&world.root), [Undo::RemoveImage(child), Undo::RemoveImage(parent)]);
+    assert!(world.root.images().list().unwrap().is_empty());
+}

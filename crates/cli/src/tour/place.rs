@@ -1,0 +1,159 @@
+//! Where a tour takes place: a directory of its own, with a store.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use super::{image, janitor};
+use crate::output::failure::Failure;
+
+/// A directory with the images' archive and a store, and the process that will remove it.
+pub struct Place {
+    dir: PathBuf,
+    janitor: Child,
+    alive: ChildStdin,
+    driver: Option<String>,
+}
+
+/// Finds a place where containers can be mounted; else one where they cannot, for the driver `vfs`. `driver` is the
+/// one that the user wants.
+///
+/// # Errors
+/// There is none. The error is that of the first try.
+pub fn find(driver: Option<&str>) -> Result<Place, Failure> {
+    let mut plain = None;
+    let mut failure = None;
+    for parent in candidates() {
+        let tried = Place::make(&parent, driver)
+            .and_then(|place| Ok((place.ask(&["info", "--format", "{{.Driver}}"])?, place)));
+        match tried {
+            Ok((found, place)) if driver.is_some() || found.trim() == "overlay2" => return Ok(place),
+            Ok((_, place)) => _ = plain.get_or_insert(place),
+            Err(err) => _ = failure.get_or_insert(err),
+        }
+    }
+    plain.ok_or_else(|| failure.unwrap_or_else(|| Failure::refused("there is no directory for the tour")))
+}
+
+/// An overlay's upper directory cannot be on every file system: not on another overlay, as `/tmp` is in a container,
+/// and for an ordinary user not on a tmpfs before Linux 6.6.
+fn candidates() -> Vec<PathBuf> {
+    let env = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let mut all = vec![env("TMPDIR").unwrap_or_else(|| "/tmp".into())];
+    all.extend(env("XDG_RUNTIME_DIR"));
+    all.extend(["/var/tmp".into(), "/dev/shm".into()]);
+    all.extend(std::env::current_dir());
+    all
+}
+
+impl Place {
+    fn make(parent: &Path, driver: Option<&str>) -> Result<Self, Failure> {
+        let tag: String = sys::process::random::<4>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let dir = parent.join(format!("layercake-tour-{tag}"));
+        let mut command = this_program();
+        command.arg(janitor::NAME).arg(&dir).current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let spawned = command.spawn().and_then(|mut janitor| {
+            let (alive, mut line) = (janitor.stdin.take(), String::new());
+            janitor.stdout.take().map_or(Ok(0), |out| BufReader::new(out).read_line(&mut line))?;
+            Ok((janitor, alive, line))
+        });
+        let (mut janitor, alive, line) =
+            spawned.map_err(|err| Failure::io("start", Path::new("layercake"), &err))?;
+        let Some(alive) = alive.filter(|_| !line.is_empty()) else {
+            let said = wait(&mut janitor);
+            return Err(Failure::plain(said.trim_end()));
+        };
+        let place = Self { dir, janitor, alive, driver: driver.map(str::to_owned) };
+        let demo = place.dir.join("demo.tar");
+        let archive = image::archive().map_err(Failure::refused)?;
+        fs::write(&demo, archive).map_err(|err| Failure::io("write", &demo, &err))?;
+        // Makes the store, and does nothing else.
+        place.ask(&["umount", "--all"])?;
+        Ok(place)
+    }
+
+    /// The directory: of the images' archive `demo.tar`, and of `store`.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The store.
+    pub fn store(&self) -> PathBuf {
+        self.dir.join(janitor::STORE)
+    }
+
+    /// Runs layercake on the store and returns what it prints, standard error included, as on a terminal.
+    ///
+    /// # Errors
+    /// The command failed; the message is its own.
+    pub fn ask<S: AsRef<str>>(&self, args: &[S]) -> Result<String, Failure> {
+        let mut command = this_program();
+        if let Some(driver) = &self.driver {
+            command.args(["--storage-driver", driver]);
+        }
+        command.args(args.iter().map(AsRef::as_ref));
+        self.output(command.env("LAYERCAKE_ROOT", self.store()))
+    }
+
+    /// Why containers cannot be mounted here, in the words of the command that tries.
+    pub fn why_no_overlay(&self) -> String {
+        let store = self.dir.join("attempt");
+        let commands: [&[&str]; 3] = [
+            &["load", "-q", "-i", "demo.tar"],
+            &["create", "--name", "attempt", "demo/app:1.0"],
+            &["mount", "attempt"],
+        ];
+        let failed = commands.iter().find_map(|args| {
+            let mut command = this_program();
+            command.args(["--storage-driver", "overlay2"]).args(*args).env("LAYERCAKE_ROOT", &store);
+            self.output(&mut command).err()
+        });
+        failed.map_or_else(|| "no reason found".to_owned(), |failure| failure.message)
+    }
+
+    fn output(&self, command: &mut Command) -> Result<String, Failure> {
+        let failed = |err: std::io::Error| Failure::io("run", Path::new("layercake"), &err);
+        let (mut reader, writer) = std::io::pipe().map_err(failed)?;
+        // For as long as the command runs, the janitor waits.
+        command.stdin(self.alive.as_fd().try_clone_to_owned().map_err(failed)?);
+        command.stdout(writer.try_clone().map_err(failed)?).stderr(writer).current_dir(&self.dir);
+        let mut child = command.spawn().map_err(failed)?;
+        // This process's ends of the pipe must go, or it never ends.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).map_err(failed)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let status = child.wait().map_err(failed)?;
+        if status.success() { Ok(text) } else { Err(Failure::plain(text.trim_end())) }
+    }
+
+    /// Removes everything and returns when it is gone; or keeps everything.
+    ///
+    /// # Errors
+    /// Something could not be removed.
+    pub fn end(mut self, keep: bool) -> Result<(), Failure> {
+        if keep {
+            self.alive
+                .write_all(b"keep\n")
+                .map_err(|err| Failure::io("write", Path::new("pipe"), &err))?;
+        }
+        drop(self.alive);
+        let said = wait(&mut self.janitor);
+        if said.is_empty() { Ok(()) } else { Err(Failure::plain(said.trim_end())) }
+    }
+}
+
+/// Waits for the end of the janitor, and returns what it complained of.
+fn wait(janitor: &mut Child) -> String {
+    let mut said = String::new();
+    let _ = janitor.stderr.take().map(|mut err| err.read_to_string(&mut said));
+    let _ = janitor.wait();
+    said
+}
+
+fn this_program() -> Command {
+    Command::new("/proc/self/exe")
+}

@@ -1,0 +1,78 @@
+//! The steps, in order.
+
+mod changes;
+mod commit;
+mod containers;
+mod disk;
+mod images;
+
+use super::{Options, Tour};
+use crate::output::failure::Failure;
+use containers::Containers;
+
+/// Goes through all steps.
+///
+/// # Errors
+/// A command failed.
+pub fn walk(tour: &Tour, options: &Options) -> Result<(), Failure> {
+    let driver = tour.ask("layercake info --format {{.Driver}}")?;
+    let overlay = driver.trim() == "overlay2";
+    welcome(tour, options, overlay)?;
+    images::layers(tour)?;
+    images::sharing(tour)?;
+    disk::directories(tour, overlay)?;
+    let containers = containers::create(tour, overlay)?;
+    changes::read(tour, &containers)?;
+    changes::write(tour, &containers)?;
+    changes::whiteout(tour, &containers)?;
+    changes::opaque(tour, &containers)?;
+    changes::rename(tour, &containers)?;
+    containers::sizes(tour, &containers)?;
+    commit::commit(tour)?;
+    if options.keep { Ok(()) } else { commit::remove(tour, overlay) }
+}
+
+fn welcome(tour: &Tour, options: &Options, overlay: bool) -> Result<(), Failure> {
+    let guide = &tour.guide;
+    guide.text(
+        "How an image becomes layers on a disk, how containers share them, and what copy-on-write does: with a small \
+         image, in a store of its own, and with the commands that you would type.",
+    )?;
+    let dir = tour.place.dir().display().to_string();
+    guide.command(&format!("cd {dir}"), "")?;
+    guide.command("export LAYERCAKE_ROOT=$PWD/store", "")?;
+    if !overlay {
+        let why = match &options.driver {
+            Some(driver) => format!("you asked for the driver {driver}"),
+            None => format!("no overlay can be mounted here ({})", tour.place.why_no_overlay()),
+        };
+        guide.skipped(&format!(
+            "the steps on copy-up, whiteouts, opaque directories and rename, because {why}. They show the driver \
+             overlay2; this store has vfs, which makes a full copy for each layer and container instead."
+        ))?;
+    }
+    Ok(())
+}
+
+/// The skipped step's words: each says what it would have shown.
+fn without_overlay(tour: &Tour, what: &str) -> Result<(), Failure> {
+    tour.guide.skipped(&format!("{what} (driver vfs; it takes overlay2)."))
+}
+
+/// What a file operation of the tour can end with.
+fn io(what: &str, err: &std::io::Error) -> Failure {
+    Failure::plain(format_args!("{what}: {err}"))
+}
+
+/// A path below the tour's directory as a user who is in there would type it.
+fn relative(tour: &Tour, path: &std::path::Path) -> String {
+    path.strip_prefix(tour.place.dir()).unwrap_or(path).display().to_string()
+}
+
+/// Whether the containers are there to be changed by hand.
+fn upper<'a>(containers: &'a Containers, tour: &Tour, what: &str) -> Result<Option<&'a std::path::Path>, Failure> {
+    match &containers.upper {
+        Some(upper) => Ok(Some(upper)),
+        None => without_overlay(tour, what).map(|()| None),
+    }
+}

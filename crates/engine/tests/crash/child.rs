@@ -1,0 +1,86 @@
+//! Other processes: copies of this test's binary, which run a function of it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// The variable that tells a copy of this binary what it is for.
+const JOB: &str = "LAYERCAKE_CRASH_JOB";
+
+/// A copy of this binary at work.
+pub struct Process {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+/// Starts a copy that runs the ignored test `name` with these words to work on.
+pub fn start(name: &str, job: &[&str]) -> Process {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--ignored", "--nocapture"]).env(JOB, job.join("\n"));
+    start_command(command)
+}
+
+/// As [`start`], with a limit on the length of files, in bytes, that shows as an error and not as a signal.
+pub fn start_with_file_limit(name: &str, job: &[&str], bytes: u64) -> Process {
+    let mut command = Command::new("bash");
+    // bash counts in KiB.
+    let script = format!("trap '' XFSZ; ulimit -f {} && exec \"$@\"", bytes / 1024);
+    command.args(["-c", &script, "bash"]).arg(std::env::current_exe().unwrap());
+    command.args(["--exact", name, "--ignored", "--nocapture"]).env(JOB, job.join("\n"));
+    start_command(command)
+}
+
+fn start_command(mut command: Command) -> Process {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    Process { child, output }
+}
+
+impl Process {
+    /// Waits until the other side has said `word`; answers with all lines before it, or `None` if it ended first.
+    pub fn wait_for(&mut self, word: &str) -> Option<Vec<String>> {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if self.output.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            match line.trim_end().strip_prefix("say ") {
+                Some(said) if said == word => return Some(lines),
+                Some(said) => lines.push(said.to_owned()),
+                // What the test harness prints.
+                None => {}
+            }
+        }
+    }
+
+    /// Kills it as `kill -9` does, and answers with what it has said since.
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().unwrap();
+        self.rest()
+    }
+
+    /// Waits for its end; answers with what it has said since.
+    pub fn join(mut self) -> Vec<String> {
+        self.rest()
+    }
+
+    fn rest(&mut self) -> Vec<String> {
+        let lines: Vec<String> = (&mut self.output).lines().map_while(Result::ok).collect();
+        self.child.wait().unwrap();
+        lines.iter().filter_map(|line| line.strip_prefix("say ").map(str::to_owned)).collect()
+    }
+}
+
+/// In the copy: its job. `None` where somebody has just asked for all ignored tests.
+pub fn job() -> Option<Vec<String>> {
+    let job = std::env::var(JOB).ok()?;
+    sys::process::clear_umask();
+    Some(job.split('\n').map(str::to_owned).collect())
+}
+
+/// In the copy: says something to the process that has started it.
+pub fn say(text: &str) {
+    let line = format!("\nsay {}\n", text.replace('\n', " "));
+    let mut out = std::io::stdout().lock();
+    out.write_all(line.as_bytes()).and_then(|()| out.flush()).unwrap();
+}
