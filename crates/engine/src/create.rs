@@ -55,7 +55,14 @@ const NAME_ATTEMPTS: u32 = 8;
 impl Engine {
     /// Creates a container: its init layer, its writable layer, its documents. Durable when this returns.
     pub fn create(&self, options: &CreateOptions) -> Result<Created> {
-        let name = options.name.as_deref().filter(|name| !name.is_empty()).map(ContainerName::parse).transpose()?;
+        let name =
+            options.name.as_deref().filter(|name| !name.is_empty()).map(ContainerName::parse).transpose()?;
+        if let Some(workdir) =
+            options.workdir.as_deref().filter(|dir| !dir.is_empty() && !dir.starts_with('/'))
+        {
+            let rule = "it needs to be an absolute path";
+            return Err(Error::invalid(format!("the working directory '{workdir}' is invalid, {rule}")));
+        }
         let size = size_option(&options.storage_opts)?;
         let image_id = self.find_image(&options.image)?;
         let image = self.store.images().get(&image_id)?;
@@ -100,10 +107,14 @@ impl Engine {
         sys::dir::sync_fs(&stage)?;
 
         let lock = self.store.commit()?;
-        if let Some(chain) = parent
-            && !self.store.layers().exists(&chain)?
+        if !self.store.images().exists(&image_id)? {
+            return Err(Error::NoSuchImage(options.image.clone()));
+        }
+        // Removed and loaded again it would be another directory.
+        if let Some(below) = below
+            && self.store.layers().find(&below.chain)?.is_none_or(|now| now.cache_id != below.cache_id)
         {
-            return Err(Error::LayerVanished(chain));
+            return Err(Error::LayerVanished(below.chain));
         }
         let name = match name {
             Some(name) => name,
@@ -168,7 +179,11 @@ impl Engine {
 }
 
 /// The whole configuration of the container: what was asked for, and the rest from the image.
-fn container_config(options: &CreateOptions, image: Option<&ContainerConfig>, id: &ContainerId) -> ContainerConfig {
+fn container_config(
+    options: &CreateOptions,
+    image: Option<&ContainerConfig>,
+    id: &ContainerId,
+) -> ContainerConfig {
     let mut config = ContainerConfig {
         hostname: options.hostname.clone().unwrap_or_else(|| id.short()),
         user: options.user.clone().unwrap_or_default(),

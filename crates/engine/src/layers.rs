@@ -22,6 +22,8 @@ pub(crate) struct NewLayers<'a> {
     work: &'a Work<'a>,
     stage: Stage,
     layers: Vec<NewLayer<'a>>,
+    /// Layers of the store that they were built on, as they were then.
+    shared: Vec<LayerRecord>,
 }
 
 /// One layer, complete but not published.
@@ -54,6 +56,11 @@ impl<'a> NewLayers<'a> {
         Ok(())
     }
 
+    /// Says which layers of the store the new ones, or the images on them, build on.
+    pub fn share(&mut self, layers: impl IntoIterator<Item = LayerRecord>) {
+        self.shared.extend(layers);
+    }
+
     /// Begins the layerdb's part of a layer.
     pub fn record(&self) -> Result<StagedLayer<'a>> {
         Ok(self.engine.store.layers().stage(self.work)?)
@@ -70,6 +77,7 @@ impl<'a> NewLayers<'a> {
         progress: &dyn Progress,
     ) -> Result<Option<DiffId>> {
         let id = new_cache_id();
+        self.share(parent.cloned());
         self.engine.driver.prepare(&self.stage, &id, parent.map(|p| &p.cache_id), LayerKind::ReadOnly)?;
         let staged = self.record()?;
         let job = Job { name, input, len, cache_id: &id, expected: None, record: staged.tar_split()? };
@@ -103,29 +111,27 @@ impl<'a> NewLayers<'a> {
 impl Engine {
     /// Begins a set of new layers.
     pub(crate) fn new_layers<'a>(&'a self, work: &'a Work<'a>) -> Result<NewLayers<'a>> {
-        Ok(NewLayers { engine: self, work, stage: self.driver.stage()?, layers: Vec::new() })
+        Ok(NewLayers { engine: self, work, stage: self.driver.stage()?, layers: Vec::new(), shared: Vec::new() })
     }
 
-    /// Publishes synced layers, the driver's part before the record that names it. `shared` are the layers of the
-    /// store that they, or the images on them, build on: if one has been removed meanwhile,
-    /// [`Error::LayerVanished`].
+    /// Publishes synced layers, the driver's part before the record that names it. If a layer of the store that they
+    /// build on has been removed meanwhile, [`Error::LayerVanished`].
     ///
-    /// A layer that another process published first is dropped, and those on top of it get the other's as parent.
-    pub(crate) fn publish_layers(
-        &self,
-        lock: &CommitLock<'_>,
-        new: NewLayers<'_>,
-        shared: &[ChainId],
-    ) -> Result<()> {
-        for chain in shared {
-            if !self.store.layers().exists(chain)? {
-                return Err(Error::LayerVanished(*chain));
-            }
-        }
-        let NewLayers { stage, layers, .. } = new;
+    /// A layer that another process published first is dropped. What stands on it, or on a shared layer that was
+    /// removed and loaded again, gets the other's as parent.
+    pub(crate) fn publish_layers(&self, lock: &CommitLock<'_>, new: NewLayers<'_>) -> Result<()> {
+        let NewLayers { stage, layers, shared, .. } = new;
         let mut wanted = Vec::new();
         // Layers whose place in the driver is another than when those above them were prepared.
         let mut moved: HashMap<ChainId, CacheId> = HashMap::new();
+        for before in shared {
+            match self.store.layers().find(&before.chain) {
+                Ok(Some(now)) if now.cache_id == before.cache_id => {}
+                Ok(Some(now)) => drop(moved.insert(now.chain, now.cache_id)),
+                Ok(None) | Err(store::Error::BrokenLayer { .. }) => return Err(Error::LayerVanished(before.chain)),
+                Err(e) => return Err(e.into()),
+            }
+        }
         for layer in layers {
             let record = &layer.record;
             match self.store.layers().find(&record.chain) {
@@ -179,10 +185,7 @@ impl Engine {
         let staged = self.store.images().stage(work, image.bytes().to_vec())?;
         layers.sync()?;
         let lock = self.store.commit()?;
-        let above: Vec<ChainId> = layers.layers.iter().map(|layer| layer.record.chain).collect();
-        let shared: Vec<ChainId> =
-            ChainId::each(image.diff_ids()).filter(|chain| !above.contains(chain)).collect();
-        self.publish_layers(&lock, layers, &shared)?;
+        self.publish_layers(&lock, layers)?;
         self.note_images(&lock, work, &[image.id()])?;
         let id = self.store.images().publish(&lock, staged)?;
         mark(&lock, &id)?;

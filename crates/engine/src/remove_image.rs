@@ -80,7 +80,11 @@ impl Engine {
 
     /// Takes the names of these layers and of those below them, as far as nobody uses them: what is left of them is
     /// for [`discard_layers`](Self::discard_layers).
-    pub(crate) fn take_unneeded(&self, lock: &CommitLock<'_>, tops: &[ChainId]) -> Result<Vec<RemovingLayer>> {
+    pub(crate) fn take_unneeded(
+        &self,
+        lock: &CommitLock<'_>,
+        tops: &[ChainId],
+    ) -> Result<Vec<RemovingLayer>> {
         let backrefs = self.store.backrefs();
         let mut plan = Plan::new(self, &backrefs)?;
         for top in tops {

@@ -61,13 +61,32 @@ impl DataRoot {
     pub fn sweep(&self) -> Result<Leftovers<'_>> {
         let works = work::dead(self)?;
         let removing = match self.backrefs().removing()? {
-            Some(names) => self.layers().claim_all(names)?,
+            Some(names) => {
+                self.forget_removed(&names)?;
+                self.layers().claim_all(names)?
+            }
             None => self.layers().removing()?,
         };
         if self.has_temporary()? {
             self.remove_temporary(&self.commit()?)?;
         }
         Ok(Leftovers { removing, works })
+    }
+
+    /// Removes the notes of removals that had come to their end, or not to their beginning.
+    fn forget_removed(&self, names: &[String]) -> Result<()> {
+        let layers = self.writable(&self.dirs.layers)?;
+        let is_gone = |name: &str| Ok::<_, Error>(sys::meta::find(layers, os(name))?.is_none());
+        for name in names {
+            if is_gone(name)? {
+                // A note is made shortly before the name, under this lock.
+                let _lock = self.commit()?;
+                if is_gone(name)? {
+                    self.backrefs().forget_removing(name)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn has_temporary(&self) -> Result<bool> {

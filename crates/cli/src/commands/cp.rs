@@ -63,7 +63,7 @@ fn copy_out(args: &Args, context: &Context, name: &str, path: &str, local: &str)
     let engine = context.read()?;
     let container = engine.find_container(name)?;
     if local == "-" {
-        return Stream::run(|out| {
+        return archive::to_stdout(|out| {
             Ok(engine.copy_from(&container, Path::new(path), args.follow_link, out)?)
         });
     }

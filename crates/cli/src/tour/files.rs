@@ -81,7 +81,9 @@ fn names(dir: &Path) -> io::Result<Vec<String>> {
 fn lines(rows: &[(Metadata, String)]) -> String {
     let columns: Vec<[String; 4]> = rows
         .iter()
-        .map(|(meta, _)| [meta.nlink().to_string(), meta.uid().to_string(), meta.gid().to_string(), size(meta)])
+        .map(|(meta, _)| {
+            [meta.nlink().to_string(), meta.uid().to_string(), meta.gid().to_string(), size(meta)]
+        })
         .collect();
     let width = |n: usize| columns.iter().map(|row| row[n].len()).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2), width(3)];

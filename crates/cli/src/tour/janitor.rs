@@ -33,7 +33,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     // First of all: from now on a Ctrl-C or the end of the terminal is for the tour only.
     let _ = rustix::process::setsid();
-    let (parent, name) = args.dir.parent().zip(args.dir.file_name()).ok_or_else(|| refused("no directory"))?;
+    let (parent, name) =
+        args.dir.parent().zip(args.dir.file_name()).ok_or_else(|| refused("no directory"))?;
     let parent = sys::dir::open_path(parent).map_err(refused)?;
     sys::dir::mkdir(&parent, name, 0o700).map_err(refused)?;
     stdout::print("ready\n")?;

@@ -50,7 +50,11 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let dir = tour.place.dir().to_owned();
     let ended = tour.place.end(keep);
     walked.and(ended)?;
-    stdout::print(&if keep { kept(&dir) } else { format!("\n{} is gone. That was the tour.\n", dir.display()) })
+    stdout::print(&if keep {
+        kept(&dir)
+    } else {
+        format!("\n{} is gone. That was the tour.\n", dir.display())
+    })
 }
 
 fn kept(dir: &Path) -> String {
@@ -114,14 +118,10 @@ mod tests {
 
     #[test]
     fn command_lines_are_split_as_the_shell_does() {
-        assert_eq!(words("layercake ps -a --format 'table {{.ID}} x' one"), [
-            "layercake",
-            "ps",
-            "-a",
-            "--format",
-            "table {{.ID}} x",
-            "one"
-        ]);
+        assert_eq!(
+            words("layercake ps -a --format 'table {{.ID}} x' one"),
+            ["layercake", "ps", "-a", "--format", "table {{.ID}} x", "one"]
+        );
         assert_eq!(words("a -c'b c'd"), ["a", "-cb cd"]);
     }
 }

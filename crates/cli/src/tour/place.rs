@@ -136,9 +136,7 @@ impl Place {
     /// Something could not be removed.
     pub fn end(mut self, keep: bool) -> Result<(), Failure> {
         if keep {
-            self.alive
-                .write_all(b"keep\n")
-                .map_err(|err| Failure::io("write", Path::new("pipe"), &err))?;
+            self.alive.write_all(b"keep\n").map_err(|err| Failure::io("write", Path::new("pipe"), &err))?;
         }
         drop(self.alive);
         let said = wait(&mut self.janitor);

@@ -80,15 +80,14 @@ impl Check<'_> {
             (true, true) => "unmount the container (`layercake umount`), then run `layercake check --repair`",
             (false, _) => without_data,
         };
+        let subject = found.layer.as_ref().map_or(home.to_owned(), |id| self.directory(id));
+        // Which layer it is about stands in the subject.
+        let text = found.to_string();
+        let message = text.split_once(": ").map_or(text.as_str(), |(_, message)| message).to_owned();
         let finding = Finding {
             kind,
-            subject: found
-                .layer
-                .as_ref()
-                .map_or(home.to_owned(), |id| self.directory(id))
-                .display()
-                .to_string(),
-            message: found.to_string(),
+            subject: subject.display().to_string(),
+            message,
             affects,
             advice: advice.to_owned(),
             harmful: found.is_harmful(),

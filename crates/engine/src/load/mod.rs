@@ -84,8 +84,8 @@ impl Engine {
         progress.finish("layers");
 
         let lock = self.store.commit()?;
-        let shared: Vec<ChainId> = plan.shared.keys().copied().collect();
-        self.publish_layers(&lock, layers, &shared)?;
+        layers.share(plan.shared.into_values());
+        self.publish_layers(&lock, layers)?;
         let ids: Vec<ImageId> = images.iter().map(|image| image.config.id()).collect();
         self.note_images(&lock, work, &ids)?;
         let mut loaded = Vec::new();

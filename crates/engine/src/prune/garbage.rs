@@ -6,7 +6,7 @@ use std::path::Path;
 use model::{CacheId, ChainId, ContainerId};
 use store::{Intent, MountRecord};
 
-use super::{Pruned, Survey};
+use super::{BuildKit, Pruned, Survey};
 use crate::remove_image::Plan;
 use crate::{Engine, Result};
 
@@ -34,6 +34,11 @@ impl Engine {
             let text =
                 "damaged records: what they need is not known, so garbage was left alone; see check --repair";
             garbage.warning = Some(format!("the store has {} {text}", survey.damaged));
+            return Ok(garbage);
+        }
+        if survey.build_cache == BuildKit::Unreadable {
+            let text = "buildkit/snapshots.db cannot be read: anything may be BuildKit's, so garbage was left alone";
+            garbage.warning = Some(text.to_owned());
             return Ok(garbage);
         }
         let named = survey.named_directories();

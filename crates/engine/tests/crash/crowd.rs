@@ -88,7 +88,7 @@ fn process() {
 fn is_expected(error: &engine::Error, role: &str) -> bool {
     let text = error.to_string();
     let not_found = ["No such image", "No such container", "does not exist"];
-    let in_the_way = ["onflict", "try again"];
+    let in_the_way = ["onflict", "try again", "same name as its current"];
     not_found.iter().any(|part| text.contains(part))
         || role == "writer" && in_the_way.iter().any(|part| text.contains(part))
 }

@@ -104,18 +104,19 @@ fn kill_once(driver: &str, verb: &Verb, course: &Course, chance: &mut Chance) ->
     finished
 }
 
-/// What other runs of the same verb show, too: without what is random.
+/// What other runs of the same verb show, too: without IDs and times.
 fn without_ids(view: &[String]) -> Vec<String> {
     let is_id = |word: &str| word.len() == 12 && word.bytes().all(|b| b.is_ascii_hexdigit());
-    let split = |line: &String| {
+    let is_time = |word: &str| matches!(word.len(), 9 | 10) && word.bytes().all(|b| b.is_ascii_digit());
+    let hide = |line: &String| -> String {
         let words = line.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
         let hidden = words.map(|word| {
             let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-            if is_id(bare) { word.replace(bare, "ID") } else { word.to_owned() }
+            if is_id(bare) || is_time(bare) { word.replace(bare, "*") } else { word.to_owned() }
         });
         hidden.collect()
     };
-    let mut lines: Vec<String> = view.iter().map(split).collect();
+    let mut lines: Vec<String> = view.iter().map(hide).collect();
     lines.sort();
     lines
 }

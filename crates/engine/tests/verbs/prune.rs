@@ -7,11 +7,11 @@ use model::Timestamp;
 use crate::world::{Image, World};
 
 fn names(pruned: &Pruned) -> Vec<&str> {
-    let name = |removed| match removed {
+    let untagged = pruned.images.iter().filter_map(|removed| match removed {
         Removed::Untagged(name) => Some(name.as_str()),
         Removed::Deleted(_) => None,
-    };
-    pruned.images.iter().filter_map(name).collect()
+    });
+    untagged.collect()
 }
 
 fn all() -> PruneOptions {
@@ -80,20 +80,8 @@ fn parents_lose_their_names_and_go_with_their_last_child() {
 #[test]
 fn filters_by_age_and_label() {
     let world = World::new();
-    world.load(Image {
-        layers: &["a"],
-        names: &["old:1"],
-        age: 10,
-        labels: &[("keep", "yes")],
-        ..Image::default()
-    });
-    world.load(Image {
-        layers: &["b"],
-        names: &["new:1"],
-        age: 20,
-        labels: &[("keep", "no"), ("x", "")],
-        ..Image::default()
-    });
+    world.load(Image { layers: &["a"], names: &["old:1"], age: 10, labels: &[("keep", "yes")] });
+    world.load(Image { layers: &["b"], names: &["new:1"], age: 20, labels: &[("keep", "no"), ("x", "")] });
     let gone = |options: PruneOptions| {
         let pruned = world.reader().prune_images(&dry(&options)).unwrap();
         names(&pruned).into_iter().map(str::to_owned).collect::<Vec<_>>()
@@ -180,7 +168,8 @@ fn directories_of_a_build_cache_that_cannot_be_read_are_left_alone() {
     testkit::tree::file(world.tmp.path(), "buildkit/snapshots.db", "not a database");
     testkit::tree::file(world.tmp.path(), "vfs/dir/0s4t50sf3ue6ec4plxikcqdlv/file", "x");
     testkit::tree::file(world.tmp.path(), &format!("vfs/dir/{}/file", "f".repeat(64)), "x");
-    assert_eq!(world.engine.system_prune(&all()).unwrap().garbage, [] as [String; 0]);
+    let pruned = world.engine.system_prune(&all()).unwrap();
+    assert!(pruned.garbage.is_empty() && pruned.warnings.len() == 1, "{pruned:?}");
     std::fs::remove_dir_all(world.tmp.path().join("buildkit")).unwrap();
     assert_eq!(world.engine.system_prune(&all()).unwrap().garbage.len(), 2);
 }

@@ -170,7 +170,8 @@ impl Backrefs<'_> {
             }
         }
         let stamp = generation::stamp(self.root.path());
-        sys::atomic::replace(&index, os(STAMP), 0o600, stamp.as_bytes())?;
+        let aside = self.root.writable(&self.root.dirs.private)?;
+        sys::atomic::replace_by(aside, &index, os(STAMP), 0o600, stamp.as_bytes())?;
         Ok(index)
     }
 

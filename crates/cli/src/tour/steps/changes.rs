@@ -24,9 +24,8 @@ pub fn read(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
          once, however many containers read it:",
     )?;
     let inode = |dir: &Path| Ok(fs::metadata(dir.join("etc/motd"))?.ino());
-    let inodes = inode(&containers.one).and_then(|one| {
-        Ok(format!("{one} $one/etc/motd\n{} $two/etc/motd\n", inode(&containers.two)?))
-    });
+    let inodes = inode(&containers.one)
+        .and_then(|one| Ok(format!("{one} $one/etc/motd\n{} $two/etc/motd\n", inode(&containers.two)?)));
     tour.shell("ls -i $one/etc/motd $two/etc/motd", inodes)
 }
 
@@ -34,7 +33,8 @@ pub fn read(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
 pub fn write(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     let guide = &tour.guide;
     guide.step("Writing to a file for the first time: copy-up")?;
-    let Some(upper) = upper(containers, tour, "how the first write copies a file into the container layer")? else {
+    let Some(upper) = upper(containers, tour, "how the first write copies a file into the container layer")?
+    else {
         return Ok(());
     };
     guide.text(
@@ -60,7 +60,9 @@ pub fn write(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
 pub fn whiteout(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     let guide = &tour.guide;
     guide.step("Deleting a file: a whiteout")?;
-    let Some(upper) = upper(containers, tour, "the whiteout that hides a deleted file")? else { return Ok(()) };
+    let Some(upper) = upper(containers, tour, "the whiteout that hides a deleted file")? else {
+        return Ok(());
+    };
     guide.text(
         "A layer of the image cannot change, so deleting writes something: a whiteout in the container layer, the same \
          device 0, 0 as before. In the other container nothing happened:",
@@ -96,7 +98,8 @@ pub fn opaque(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
 pub fn rename(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     let guide = &tour.guide;
     guide.step("Renaming a directory: EXDEV")?;
-    let Some(upper) = upper(containers, tour, "the EXDEV that rename(2) of an image's directory gives")? else {
+    let Some(upper) = upper(containers, tour, "the EXDEV that rename(2) of an image's directory gives")?
+    else {
         return Ok(());
     };
     guide.text(
@@ -105,7 +108,8 @@ pub fn rename(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     )?;
     let one = |path: &str| containers.one.join(path);
     call(tour, ("opt/app", "opt/application"), fs::rename(one("opt/app"), one("opt/application")))?;
-    let moved = copy_dir(&one("opt/app"), &one("opt/application")).and_then(|()| fs::remove_dir_all(one("opt/app")));
+    let moved =
+        copy_dir(&one("opt/app"), &one("opt/application")).and_then(|()| fs::remove_dir_all(one("opt/app")));
     tour.shell("mv $one/opt/app $one/opt/application", moved.map(|()| String::new()))?;
     tour.shell("ls -ln $upper/opt", files::ls_ln(&upper.join("opt")))?;
     guide.text("The copy is the container's own, and can be renamed:")?;
@@ -117,7 +121,9 @@ pub fn rename(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
 fn call(tour: &Tour, (from, to): (&str, &str), result: io::Result<()>) -> Result<(), Failure> {
     let result = match result {
         Ok(()) => "0".to_owned(),
-        Err(err) if err.kind() == io::ErrorKind::CrossesDevices => "-1 EXDEV (Invalid cross-device link)".to_owned(),
+        Err(err) if err.kind() == io::ErrorKind::CrossesDevices => {
+            "-1 EXDEV (Invalid cross-device link)".to_owned()
+        }
         Err(err) => format!("-1 ({err})"),
     };
     tour.guide.call(&format!("rename(\"$one/{from}\", \"$one/{to}\") = {result}"), "")

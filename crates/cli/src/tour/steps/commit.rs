@@ -1,6 +1,7 @@
 //! A container becomes an image; and the end.
 
 use super::super::{Tour, files};
+use super::images::LAYERS;
 use crate::output::failure::Failure;
 
 /// The container layer becomes a layer.
@@ -15,7 +16,7 @@ pub fn commit(tour: &Tour) -> Result<(), Failure> {
     tour.run("layercake images")?;
     tour.run("layercake history demo/app:2.0")?;
     guide.text("The first four layers are those of demo/app:1.0:")?;
-    tour.run("layercake inspect --format '{{range .RootFS.Layers}}{{println .}}{{end}}' demo/app:2.0").map(drop)
+    tour.run(&format!("layercake inspect --format '{LAYERS}' demo/app:2.0")).map(drop)
 }
 
 /// Removes all that was made.

@@ -31,7 +31,9 @@ pub fn create(tour: &Tour, overlay: bool) -> Result<Containers, Failure> {
     tour.run("layercake create --name two demo/app:1.0")?;
     guide.text("So far they take no room. The virtual size is the container layer and the whole image:")?;
     tour.run(SIZES)?;
-    guide.text("Mounting one gives its unified view, the directory merged. No daemon keeps it, only the kernel:")?;
+    guide.text(
+        "Mounting one gives its unified view, the directory merged. No daemon keeps it, only the kernel:",
+    )?;
     let one = mount(tour, "one")?;
     let two = mount(tour, "two")?;
     let mut containers = Containers { one, two, upper: None };
@@ -73,7 +75,10 @@ fn show_mount(tour: &Tour, merged: &Path) -> Result<(), Failure> {
     let id = merged.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
     let line = text.lines().find(|line| line.contains(&format!("{id}/merged "))).unwrap_or_default();
     let broken = line.replace(tour.place.dir().to_string_lossy().as_ref(), "$PWD").replace(',', ",\n  ");
-    tour.guide.command(&format!("grep ^overlay {table} | grep {}… | sed 's/,/&\\n  /g'", &id[..12]), &files::shorten(&broken))
+    tour.guide.command(
+        &format!("grep ^overlay {table} | grep {}… | sed 's/,/&\\n  /g'", &id[..12]),
+        &files::shorten(&broken),
+    )
 }
 
 /// The sizes after all changes.
@@ -81,12 +86,17 @@ pub fn sizes(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     let guide = &tour.guide;
     guide.step("Container size on disk")?;
     guide.text("Now both containers get a file of their own:")?;
-    let written = ["one", "two"].iter().zip([&containers.one, &containers.two]).try_for_each(|(_, dir)| {
-        super::changes::write_file(&dir.join("out.txt"), b"hello")
-    });
-    tour.shell("for dir in $one $two; do printf hello > $dir/out.txt; done", written.map(|()| String::new()))?;
+    let written = ["one", "two"]
+        .iter()
+        .zip([&containers.one, &containers.two])
+        .try_for_each(|(_, dir)| super::changes::write_file(&dir.join("out.txt"), b"hello"));
+    tour.shell(
+        "for dir in $one $two; do printf hello > $dir/out.txt; done",
+        written.map(|()| String::new()),
+    )?;
     tour.run(SIZES)?;
-    let copied = if containers.upper.is_some() { " one has what was copied up, besides its 5 bytes;" } else { "" };
+    let copied =
+        if containers.upper.is_some() { " one has what was copied up, besides its 5 bytes;" } else { "" };
     guide.text(&format!(
         "The size is what the container layer holds:{copied} two has 5 bytes. Both share the image, so on the disk they \
          take the sum of their sizes and the image once, not the sum of the virtual sizes.",

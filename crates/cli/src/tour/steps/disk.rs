@@ -24,7 +24,9 @@ pub fn directories(tour: &Tour, overlay: bool) -> Result<(), Failure> {
 }
 
 fn vfs(tour: &Tour) -> Result<(), Failure> {
-    tour.guide.text("With vfs, each layer is a directory with a full copy of all below it, four times the base here:")?;
+    tour.guide.text(
+        "With vfs, each layer is a directory with a full copy of all below it, four times the base here:",
+    )?;
     let dir = tour.place.store().join("vfs/dir");
     tour.shell("ls -ln store/vfs/dir", files::ls_ln(&dir))
 }
@@ -46,7 +48,10 @@ fn overlay2(tour: &Tour) -> Result<(), Failure> {
     let chain = layers.trim().trim_start_matches("sha256:");
     let cache_id = tour.place.store().join("image/overlay2/layerdb/sha256").join(chain).join("cache-id");
     let lowest = fs::read_to_string(&cache_id);
-    tour.shell(&format!("cat {}", relative(tour, &cache_id)), lowest.as_ref().map(|id| files::shorten(id)).map_err(copy))?;
+    tour.shell(
+        &format!("cat {}", relative(tour, &cache_id)),
+        lowest.as_ref().map(|id| files::shorten(id)).map_err(copy),
+    )?;
     let lowest = home.join(lowest.map_err(|err| io("cache-id", &err))?.trim());
     show(tour, &lowest, &["", "diff", "diff/etc"], "link")?;
     guide.text("A higher layer also has lower, the layers below it with the nearest first, and work, OverlayFS's own:")?;

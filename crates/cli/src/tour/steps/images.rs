@@ -3,7 +3,8 @@
 use super::super::Tour;
 use crate::output::failure::Failure;
 
-const LAYERS: &str = "{{range .RootFS.Layers}}{{println .}}{{end}}";
+/// The layers of an image, each on a line, the base first.
+pub const LAYERS: &str = r#"{{join .RootFS.Layers "\n"}}"#;
 
 /// An image is a series of layers.
 pub fn layers(tour: &Tour) -> Result<(), Failure> {
@@ -32,7 +33,9 @@ pub fn sharing(tour: &Tour) -> Result<(), Failure> {
     )?;
     tour.run(&format!("layercake inspect --format '{LAYERS}' demo/base:1.0"))?;
     tour.run(&format!("layercake inspect --format '{LAYERS}' demo/app:1.0"))?;
-    guide.text("The sizes of images do not add up, therefore. This says what is shared, and what is an image's own:")?;
+    guide.text(
+        "The sizes of images do not add up, therefore. This says what is shared, and what is an image's own:",
+    )?;
     let line = "layercake system df -v";
     let output = tour.ask(line)?;
     let images: Vec<&str> = output.lines().take_while(|line| !line.starts_with("Containers")).collect();

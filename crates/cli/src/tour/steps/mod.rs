@@ -70,7 +70,11 @@ fn relative(tour: &Tour, path: &std::path::Path) -> String {
 }
 
 /// Whether the containers are there to be changed by hand.
-fn upper<'a>(containers: &'a Containers, tour: &Tour, what: &str) -> Result<Option<&'a std::path::Path>, Failure> {
+fn upper<'a>(
+    containers: &'a Containers,
+    tour: &Tour,
+    what: &str,
+) -> Result<Option<&'a std::path::Path>, Failure> {
     match &containers.upper {
         Some(upper) => Ok(Some(upper)),
         None => without_overlay(tour, what).map(|()| None),
