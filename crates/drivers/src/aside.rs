@@ -123,6 +123,13 @@ pub(crate) fn discard(home: &OwnedFd, from: &OwnedFd, name: &OsStr) -> Result<()
     Ok(dir::rename_noreplace(from, name, &trash, &random_name())?)
 }
 
+/// Whether something waits in the trash below `home`.
+pub(crate) fn has_trash(home: &OwnedFd) -> Result<bool> {
+    let Some(aside) = found(dir::open(home, OsStr::new(NAME)))? else { return Ok(false) };
+    let Some(trash) = found(dir::open(&aside, OsStr::new(TRASH)))? else { return Ok(false) };
+    Ok(!dir::list(&trash)?.is_empty())
+}
+
 /// Throws away the stages of dead owners and empties the trash. With nothing to do it costs three opens and two
 /// lists. What another process is removing is left to it. Goes on after an error, and reports the first at the end.
 pub(crate) fn sweep(home: &OwnedFd, home_path: &Path) -> Result<Swept> {

@@ -197,6 +197,9 @@ pub trait Driver: Send + Sync {
     /// Makes durable what was discarded: once for several layers, before the last record that names them goes.
     fn sync(&self) -> Result<()>;
 
+    /// Whether the trash holds something. A few system calls.
+    fn has_trash(&self) -> Result<bool>;
+
     /// Removes what is in the trash, and the stages of owners that died. Several processes can sweep at once, and one
     /// that is killed leaves the rest to the next. With nothing to do it costs a few system calls.
     fn sweep(&self) -> Result<Swept>;

@@ -25,6 +25,10 @@ impl Engine {
     /// Makes an image of the container's image and the container's changes. A container that changed nothing adds no
     /// layer. Durable when this returns.
     pub fn commit(&self, container: &ContainerId, options: &CommitOptions) -> Result<ImageId> {
+        self.commit_container(container, options).map_err(|e| self.or_gone(container, e))
+    }
+
+    fn commit_container(&self, container: &ContainerId, options: &CommitOptions) -> Result<ImageId> {
         let document = self.store.containers().get(container)?;
         let mount = self.store.mounts().get(container)?;
         let parent_id = document.image();
@@ -79,7 +83,7 @@ impl Engine {
     fn write_diff(&self, mount: &store::MountRecord, out: impl Write) -> Result<()> {
         let mut out = BufWriter::with_capacity(256 << 10, out);
         let parent = self.mount_parent(mount)?;
-        self.driver.diff(&mount.mount_id.clone().into(), parent.as_ref(), &mut out)?;
+        self.driver.diff(&mount.mount_id.into(), parent.as_ref(), &mut out)?;
         out.flush().map_err(Error::io("write", "the container's changes"))
     }
 }

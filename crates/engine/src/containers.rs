@@ -114,7 +114,7 @@ impl Engine {
         let rw = match self.writable_size(&record) {
             Ok(rw) => rw,
             Err(Error::Driver(drivers::Error::NoLayer(_) | drivers::Error::Damaged(_))) => return Ok(None),
-            Err(Error::Driver(drivers::Error::Sys(e))) if e.is_not_found() => return Ok(None),
+            Err(_) if !self.store.containers().exists(id)? => return Ok(None),
             Err(Error::Store(store::Error::NoLayer(_) | store::Error::BrokenLayer { .. })) => {
                 return Ok(None);
             }

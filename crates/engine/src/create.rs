@@ -78,11 +78,11 @@ impl Engine {
 
         let work = self.store.begin()?;
         let mount_id = MountId::from_random(sys::process::random());
-        work.note(&[Intent::Mount { container: id, mount_id: mount_id.clone() }])?;
+        work.note(&[Intent::Mount { container: id, mount_id }])?;
         let stage = self.driver.stage()?;
         let workdir = config.working_dir.as_str();
         self.prepare_container(&stage, &mount_id, below.as_ref().map(|l| &l.cache_id), size, workdir)?;
-        let record = MountRecord { mount_id: mount_id.clone(), init_id: Some(mount_id.init()), parent };
+        let record = MountRecord { mount_id, init_id: Some(mount_id.init()), parent };
         let staged_mount = self.store.mounts().stage(&work, &id, record)?;
         let mut host = HostConfig::new(sys::process::has_unified_cgroups());
         if !options.storage_opts.is_empty() {
@@ -141,7 +141,7 @@ impl Engine {
         workdir: &str,
     ) -> Result<()> {
         let init: CacheId = mount_id.init().into();
-        let top: CacheId = mount_id.clone().into();
+        let top: CacheId = (*mount_id).into();
         let below = image.map(|id| self.driver.view(None, id)).transpose()?;
         self.driver.prepare(stage, &init, image, LayerKind::Writable { size })?;
         self.apply_archive(stage, &init, &init_layer::archive(below.as_ref())?)?;

@@ -22,6 +22,15 @@ impl Engine {
         out: &mut dyn Write,
         progress: &dyn Progress,
     ) -> Result<()> {
+        self.export_tree(container, out, progress).map_err(|e| self.or_gone(container, e))
+    }
+
+    fn export_tree(
+        &self,
+        container: &ContainerId,
+        out: &mut dyn Write,
+        progress: &dyn Progress,
+    ) -> Result<()> {
         let tree = self.container_tree(container)?.into_layers();
         let item = container.short();
         progress.start(&item, Phase::Writing, None);

@@ -12,8 +12,7 @@ impl Engine {
     pub fn find_image(&self, name: &str) -> Result<ImageId> {
         let missing = || Error::NoSuchImage(name.to_owned());
         match Reference::parse_any(name) {
-            Ok(AnyReference::Id(digest)) => {
-                let id = ImageId::from(digest);
+            Ok(AnyReference::Id(id)) => {
                 self.store.images().exists(&id)?.then_some(id).ok_or_else(missing)
             }
             Ok(AnyReference::Named(reference)) => {
@@ -39,5 +38,13 @@ impl Engine {
     pub fn find_container(&self, name: &str) -> Result<ContainerId> {
         let found = self.store.containers().resolve(name)?;
         found.ok_or_else(|| Error::NoSuchContainer(name.to_owned()))
+    }
+
+    /// What a failure to look at a container means while others remove containers: that it is gone, if it is.
+    pub(crate) fn or_gone(&self, container: &ContainerId, error: Error) -> Error {
+        match self.store.containers().exists(container) {
+            Ok(false) => Error::NoSuchContainer(container.to_string()),
+            _ => error,
+        }
     }
 }

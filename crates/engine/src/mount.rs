@@ -36,6 +36,10 @@ impl Engine {
 
     /// What the container changed in its image, sorted by path. Reads the writable layer only.
     pub fn diff(&self, container: &ContainerId) -> Result<Vec<Change>> {
+        self.changes_of(container).map_err(|e| self.or_gone(container, e))
+    }
+
+    fn changes_of(&self, container: &ContainerId) -> Result<Vec<Change>> {
         let mount = self.store.mounts().get(container)?;
         let parent = self.mount_parent(&mount)?;
         Ok(self.driver.changes(&mount.mount_id.into(), parent.as_ref())?)
@@ -44,7 +48,7 @@ impl Engine {
     /// The driver's layer below a writable layer: its init layer, else the image's topmost.
     pub(crate) fn mount_parent(&self, mount: &MountRecord) -> Result<Option<CacheId>> {
         if let Some(init) = &mount.init_id {
-            return Ok(Some(init.clone().into()));
+            return Ok(Some((*init).into()));
         }
         let top = mount.parent.map(|chain| self.store.layers().get(&chain)).transpose()?;
         Ok(top.map(|layer| layer.cache_id))

@@ -92,7 +92,7 @@ impl Engine {
             Undo::Unmount { container, mount_id, parent } => {
                 let work = self.store.begin()?;
                 self.store.mounts().remove(lock, &work, &container)?;
-                self.driver.discard(&mount_id.clone().into())?;
+                self.driver.discard(&mount_id.into())?;
                 self.driver.discard(&mount_id.init().into())?;
                 self.release_layers(lock, parent.as_slice())?;
                 Ok(work.finish()?)

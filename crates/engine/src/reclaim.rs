@@ -2,17 +2,10 @@
 
 use crate::{Engine, Error, Result};
 
-/// Where all drivers keep what waits for removal, in their homes.
-const TRASH: &str = ".layercake/trash";
-
 impl Engine {
     /// Whether there is something to reclaim. Costs a few system calls.
     pub fn has_trash(&self) -> Result<bool> {
-        match sys::dir::open_path(&self.driver.home().join(TRASH)) {
-            Ok(trash) => Ok(!sys::dir::list(trash)?.is_empty()),
-            Err(e) if e.is_not_found() => Ok(false),
-            Err(e) => Err(e.into()),
-        }
+        Ok(self.driver.has_trash()?)
     }
 
     /// Empties the trash, at low priority. Several processes can do it at once; one that is killed leaves the rest to

@@ -27,9 +27,9 @@ impl Engine {
             self.store.containers().remove(&lock, &work, container)?;
             if let Some(mount) = mount {
                 self.store.mounts().remove(&lock, &work, container)?;
-                self.driver.discard(&mount.mount_id.clone().into())?;
+                self.driver.discard(&mount.mount_id.into())?;
                 if let Some(init) = &mount.init_id {
-                    self.driver.discard(&init.clone().into())?;
+                    self.driver.discard(&(*init).into())?;
                 }
                 self.driver.sync()?;
                 self.store.sizes().forget(&mount.mount_id)?;

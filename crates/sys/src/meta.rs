@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::fs::{self as rfs, AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid};
 
 use crate::AsFd;
@@ -125,10 +126,11 @@ pub fn of(dir: impl AsFd, name: &OsStr) -> Result<Meta> {
 
 /// Attributes of `name`, or `None` if there is no such name.
 pub fn find(dir: impl AsFd, name: &OsStr) -> Result<Option<Meta>> {
-    match of(dir, name) {
-        Ok(meta) => Ok(Some(meta)),
-        Err(e) if e.is_not_found() => Ok(None),
-        Err(e) => Err(e),
+    let name = component("stat", &dir, name)?;
+    match rfs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(st) => Ok(Some(Meta::from_stat(&st))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e).at_name("stat", &dir, name),
     }
 }
 

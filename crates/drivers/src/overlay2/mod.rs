@@ -298,6 +298,10 @@ impl Driver for Overlay2 {
         Ok(dir::sync(&self.home)?)
     }
 
+    fn has_trash(&self) -> Result<bool> {
+        aside::has_trash(&self.home)
+    }
+
     fn sweep(&self) -> Result<Swept> {
         aside::sweep(&self.home, &self.path)
     }

@@ -253,6 +253,10 @@ impl Driver for Vfs {
         Ok(dir::sync(&self.layers)?)
     }
 
+    fn has_trash(&self) -> Result<bool> {
+        aside::has_trash(&self.home)
+    }
+
     fn sweep(&self) -> Result<Swept> {
         aside::sweep(&self.home, &self.path)
     }
