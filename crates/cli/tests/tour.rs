@@ -31,7 +31,7 @@ const ALWAYS: &[&str] = &[
     "5B (virtual 376kB)",
     "11. Commit: the container layer becomes an image layer",
     "$ layercake history demo/app:2.0",
-    "more documentation",
+    "say hello",
     "12. Removing",
     "Deleted: sha256:",
     " is gone. That was the tour.",
@@ -209,9 +209,10 @@ fn says_what_it_skips_without_overlays() {
         &text,
         &[
             "Skipped:",
-            "because you asked for the driver vfs",
+            "driver vfs",
             "Storage Driver: vfs",
             "$ ls -ln store/vfs/dir",
+            "With vfs a container reads",
         ],
     );
     assert_eq!(text.matches("Skipped:").count(), 6);

@@ -14,7 +14,10 @@ use crate::output::failure::Failure;
 pub fn read(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     let guide = &tour.guide;
     guide.step("Reading a file")?;
-    guide.text("A file that is not in the container layer is read from the image, where it is:")?;
+    guide.text(match containers.upper {
+        Some(_) => "A file that is not in the container layer is read from the image, where it is:",
+        None => "With vfs a container reads its own copy of the image's file:",
+    })?;
     tour.shell("cat $one/etc/motd", fs::read_to_string(containers.one.join("etc/motd")))?;
     if upper(containers, tour, "that both containers read one and the same file")?.is_none() {
         return Ok(());
@@ -91,7 +94,8 @@ pub fn opaque(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     tour.shell(&format!("ls $two/{doc}"), files::ls(&containers.two.join(doc)))?;
     tour.shell(&format!("ls $one/{doc}"), files::ls(&path))?;
     let attributes = files::overlay_attributes(&upper.join(doc));
-    tour.shell(&format!("getfattr -d -m overlay $upper/{doc}"), attributes)
+    let attributes = attributes.map(|attributes| format!("# file: {doc}\n{attributes}"));
+    tour.shell(&format!("(cd $upper; getfattr -d -m overlay {doc})"), attributes)
 }
 
 /// Renaming a directory of the image is refused.

@@ -12,7 +12,7 @@ pub fn commit(tour: &Tour) -> Result<(), Failure> {
         "commit makes an archive of the container layer and puts it, as a new layer, on top of the image's. Everything \
          below is shared again; -c changes the configuration as a Dockerfile would:",
     )?;
-    tour.run("layercake commit -m 'more documentation' -c 'CMD [\"/opt/app2/run\"]' one demo/app:2.0")?;
+    tour.run("layercake commit -m 'say hello' -c 'CMD [\"hello\"]' one demo/app:2.0")?;
     tour.run("layercake images")?;
     tour.run("layercake history demo/app:2.0")?;
     guide.text("The first four layers are those of demo/app:1.0:")?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::{Tour, files};
+use super::changes::write_file;
 use super::io;
 use crate::output::failure::Failure;
 
@@ -29,11 +30,18 @@ pub fn create(tour: &Tour, overlay: bool) -> Result<Containers, Failure> {
     )?;
     tour.run("layercake create --name one demo/app:1.0")?;
     tour.run("layercake create --name two demo/app:1.0")?;
-    guide.text("So far they take no room. The virtual size is the container layer and the whole image:")?;
+    guide.text(if overlay {
+        "So far they take no room. The virtual size is the container layer and the whole image:"
+    } else {
+        "Nothing has been written to them, so their size is 0B. With overlay2 that is also the room that they take; vfs \
+         has copied the image for each. The virtual size is the container layer and the whole image:"
+    })?;
     tour.run(SIZES)?;
-    guide.text(
-        "Mounting one gives its unified view, the directory merged. No daemon keeps it, only the kernel:",
-    )?;
+    guide.text(if overlay {
+        "Mounting one gives its unified view, the directory merged. No daemon keeps it, only the kernel:"
+    } else {
+        "Mounting one gives its tree. With vfs that is a directory like any other:"
+    })?;
     let one = mount(tour, "one")?;
     let two = mount(tour, "two")?;
     let mut containers = Containers { one, two, upper: None };
@@ -86,19 +94,18 @@ pub fn sizes(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     let guide = &tour.guide;
     guide.step("Container size on disk")?;
     guide.text("Now both containers get a file of their own:")?;
-    let written = ["one", "two"]
-        .iter()
-        .zip([&containers.one, &containers.two])
-        .try_for_each(|(_, dir)| super::changes::write_file(&dir.join("out.txt"), b"hello"));
-    tour.shell(
-        "for dir in $one $two; do printf hello > $dir/out.txt; done",
-        written.map(|()| String::new()),
-    )?;
+    let written = [&containers.one, &containers.two]
+        .into_iter()
+        .try_for_each(|dir| write_file(&dir.join("out.txt"), b"hello"));
+    let line = "for dir in $one $two; do printf hello > $dir/out.txt; done";
+    tour.shell(line, written.map(|()| String::new()))?;
     tour.run(SIZES)?;
-    let copied =
-        if containers.upper.is_some() { " one has what was copied up, besides its 5 bytes;" } else { "" };
-    guide.text(&format!(
-        "The size is what the container layer holds:{copied} two has 5 bytes. Both share the image, so on the disk they \
-         take the sum of their sizes and the image once, not the sum of the virtual sizes.",
-    ))
+    guide.text(if containers.upper.is_some() {
+        "The size is what the container layer holds: one has what was copied up, besides its 5 bytes; two has 5 bytes. \
+         Both share the image, so on the disk they take the sum of their sizes and the image once, not the sum of the \
+         virtual sizes."
+    } else {
+        "The size is what the container changed: 5 bytes. With overlay2 the two would take 10 bytes and the image once, \
+         not the sum of the virtual sizes; with vfs it is that sum."
+    })
 }

@@ -25,7 +25,7 @@ pub fn directories(tour: &Tour, overlay: bool) -> Result<(), Failure> {
 
 fn vfs(tour: &Tour) -> Result<(), Failure> {
     tour.guide.text(
-        "With vfs, each layer is a directory with a full copy of all below it, four times the base here:",
+        "With vfs, each layer is a directory with a full copy of all below it: the base is there four times.",
     )?;
     let dir = tour.place.store().join("vfs/dir");
     tour.shell("ls -ln store/vfs/dir", files::ls_ln(&dir))
@@ -42,7 +42,8 @@ fn overlay2(tour: &Tour) -> Result<(), Failure> {
     tour.shell("ls -ln store/overlay2/l", files::ls_ln(&home.join("l")))?;
     guide.text(
         "The directories' names are random, not the layers' digests; image/overlay2/layerdb knows which is which. The \
-         lowest layer has its content in diff, and its own short name in link:",
+         lowest layer has its content in diff, and its own short name in link (committed says that \
+         a layer was built on it):",
     )?;
     let layers = tour.ask("layercake inspect --format '{{index .RootFS.Layers 0}}' demo/base:1.0")?;
     let chain = layers.trim().trim_start_matches("sha256:");

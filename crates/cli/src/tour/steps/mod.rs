@@ -6,7 +6,7 @@ mod containers;
 mod disk;
 mod images;
 
-use super::{Options, Tour};
+use super::{Options, Tour, files};
 use crate::output::failure::Failure;
 use containers::Containers;
 
@@ -44,7 +44,9 @@ fn welcome(tour: &Tour, options: &Options, overlay: bool) -> Result<(), Failure>
     if !overlay {
         let why = match &options.driver {
             Some(driver) => format!("you asked for the driver {driver}"),
-            None => format!("no overlay can be mounted here ({})", tour.place.why_no_overlay()),
+            None => {
+                format!("no overlay can be mounted here ({})", files::shorten(&tour.place.why_no_overlay()))
+            }
         };
         guide.skipped(&format!(
             "the steps on copy-up, whiteouts, opaque directories and rename, because {why}. They show the driver \
