@@ -37,7 +37,7 @@ enum Command {
     Completion(completion::Args),
     Container(container::Args),
     Cp(cp::Args),
-    Create(create::Args),
+    Create(Box<create::Args>),
     Diff(diff::Args),
     Export(export::Args),
     /// Help about any command

@@ -65,7 +65,8 @@ impl Context {
     fn open(&self, access: Access) -> Result<Engine, Failure> {
         let root = self.root()?;
         if self.session.get().is_none() {
-            let options = rootless::Options { root: root.clone(), create: access == Access::Write };
+            // The engine makes a missing store even to look at it, and has to be in the namespace then.
+            let options = rootless::Options { root: root.clone(), create: true };
             let session = rootless::enter(&options).map_err(Failure::refused)?;
             let _ = self.session.set(session);
         }

@@ -1,5 +1,7 @@
 //! `layercake tour`, the real one: as root, as an ordinary user, without overlays, and ended before its end.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;

@@ -55,6 +55,10 @@ const NAME_ATTEMPTS: u32 = 8;
 impl Engine {
     /// Creates a container: its init layer, its writable layer, its documents. Durable when this returns.
     pub fn create(&self, options: &CreateOptions) -> Result<Created> {
+        self.attempt(|| self.create_container(options))
+    }
+
+    fn create_container(&self, options: &CreateOptions) -> Result<Created> {
         let name =
             options.name.as_deref().filter(|name| !name.is_empty()).map(ContainerName::parse).transpose()?;
         if let Some(workdir) =

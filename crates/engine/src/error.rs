@@ -108,18 +108,18 @@ impl Error {
 
     /// Whether the device is full, by bytes, inodes or quota.
     pub fn is_full(&self) -> bool {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(error) = cause {
-            if let Some(e) = error.downcast_ref::<sys::Error>() {
-                return e.is_full();
+        match self {
+            // A transparent error hides the one in it from `source`.
+            Self::Sys(e) | Self::Store(store::Error::Sys(e)) | Self::Changeset(changeset::Error::Sys(e)) => e.is_full(),
+            Self::Driver(e) => e.is_full(),
+            Self::Layer { source, .. } => source.is_full(),
+            other => {
+                let causes = std::iter::successors(std::error::Error::source(other), |cause| cause.source());
+                causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|e| {
+                    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+                    matches!(e.kind(), StorageFull | QuotaExceeded)
+                })
             }
-            if let Some(e) = error.downcast_ref::<std::io::Error>()
-                && matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-            {
-                return true;
-            }
-            cause = error.source();
         }
-        false
     }
 }

@@ -23,6 +23,15 @@ pub struct ImportOptions {
 impl Engine {
     /// Makes an image of one layer: what `input`, an archive in any compression, holds. Durable when this returns.
     pub fn import(&self, input: Input, options: &ImportOptions, progress: &dyn Progress) -> Result<ImageId> {
+        self.attempt(|| self.import_archive(input, options, progress))
+    }
+
+    fn import_archive(
+        &self,
+        input: Input,
+        options: &ImportOptions,
+        progress: &dyn Progress,
+    ) -> Result<ImageId> {
         let mut config = ContainerConfig::default();
         model::changes::apply(&mut config, &options.changes)?;
         let (stream, len) = open_stream(input)?;

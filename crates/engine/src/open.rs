@@ -84,6 +84,18 @@ impl Engine {
         Ok(())
     }
 
+    /// Makes something new. If that fails, what came of it is taken back and its space given back, now and not only by
+    /// the next command.
+    pub(crate) fn attempt<T>(&self, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        let made = make();
+        if made.is_err() {
+            // The first error is the one that counts; what cannot be cleaned up is left to the next command.
+            let _ = self.sweep();
+            let _ = self.driver.sweep();
+        }
+        made
+    }
+
     fn undo(&self, lock: &store::CommitLock<'_>, step: Undo) -> Result<()> {
         match step {
             Undo::Discard(id) => Ok(self.driver.discard(&id)?),

@@ -16,7 +16,7 @@ pub struct Args {
 enum Command {
     Commit(commit::Args),
     Cp(cp::Args),
-    Create(create::Args),
+    Create(Box<create::Args>),
     Diff(diff::Args),
     Export(export::Args),
     Inspect(inspect::ContainerArgs),

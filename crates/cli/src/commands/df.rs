@@ -6,12 +6,11 @@ use engine::containers::ContainerSummary;
 use engine::df::DiskUsage;
 use serde_json::{Value, json};
 
-use super::version::document_line;
 use crate::context::Context;
 use crate::options::ListingFormat;
 use crate::output::failure::Failure;
 use crate::output::listing::{Listing, Named, Row};
-use crate::output::stdout;
+use crate::output::{inspect, stdout};
 use crate::rows::container::ContainerRow;
 use crate::rows::image::ImageRow;
 use crate::rows::usage::{NAMED, UsageRow};
@@ -38,7 +37,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let usage = context.read()?.disk_usage()?;
         return match format {
             "" | "table" => stdout::print(&details(usage)?),
-            format => document_line(format, &document(usage)?),
+            format => stdout::print(&inspect::line(format, &document(usage)?)?),
         };
     }
     let listing = Listing::parse(format, false, &NAMED)?;

@@ -4,11 +4,11 @@ use engine::info::Info;
 use model::size;
 use serde_json::{Value, json};
 
-use super::version::{VERSION, document_line};
+use super::version::VERSION;
 use crate::context::Context;
 use crate::options::DocumentFormat;
 use crate::output::failure::Failure;
-use crate::output::stdout;
+use crate::output::{inspect, stdout};
 
 /// Display system-wide information
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     info.warnings.extend(context.rootless_note().map(str::to_owned));
     let security: &[&str] = if context.is_rootless() { &["name=rootless"] } else { &[] };
     if !args.format.format.is_empty() {
-        return document_line(&args.format.format, &document(&info, security));
+        return stdout::print(&inspect::line(&args.format.format, &document(&info, security))?);
     }
     stdout::print(&text(&info, security))?;
     info.warnings.iter().for_each(|warning| stdout::complain(format_args!("WARNING: {warning}")));

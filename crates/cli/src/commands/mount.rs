@@ -13,7 +13,7 @@ use crate::output::stdout;
 use crate::rows::Show;
 use crate::rows::mount::{MountRow, NAMED};
 
-/// Mount a container's filesystem and print its directory; without a container, list what is mounted
+/// Mount a container's filesystem and print its directory, or list what is mounted
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

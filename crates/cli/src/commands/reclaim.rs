@@ -18,5 +18,9 @@ pub fn run(_: &Args, context: &Context) -> Result<(), Failure> {
     // Fails for the leader of a process group, who is typed at a prompt and not started by us.
     let _ = rustix::process::setsid();
     sys::process::lower_priority();
+    // A store that was removed meanwhile must not come back.
+    if !context.read()?.has_trash()? {
+        return Ok(());
+    }
     Ok(context.write()?.reclaim()?)
 }

@@ -4,8 +4,7 @@ use serde_json::json;
 
 use crate::options::DocumentFormat;
 use crate::output::failure::Failure;
-use crate::output::stdout;
-use crate::output::template::{Data, Template};
+use crate::output::{inspect, stdout};
 
 /// The version of the program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -39,14 +38,5 @@ pub fn run(args: &Args) -> Result<(), Failure> {
              Server:\n Engine:\n  Version:          {VERSION}\n  OS/Arch:          {os}/{arch}\n"
         ));
     }
-    document_line(&args.format.format, &document)
-}
-
-/// Prints one document as a format says, as `version` and `info` do.
-///
-/// # Errors
-/// The format's.
-pub fn document_line(format: &str, document: &serde_json::Value) -> Result<(), Failure> {
-    let template = Template::parse(if format == "json" { "{{json .}}" } else { format }, Data::Document)?;
-    stdout::print(&(template.run_on(document)? + "\n"))
+    stdout::print(&inspect::line(&args.format.format, &document)?)
 }

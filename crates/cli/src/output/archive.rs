@@ -103,7 +103,8 @@ impl<W: Write> Watched<W> {
         if let Err(err) = &result
             && err.kind() != io::ErrorKind::Interrupted
         {
-            self.failed = Some(err.raw_os_error().map_or_else(|| err.kind().into(), io::Error::from_raw_os_error));
+            self.failed =
+                Some(err.raw_os_error().map_or_else(|| err.kind().into(), io::Error::from_raw_os_error));
         }
         result
     }

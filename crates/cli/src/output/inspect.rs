@@ -54,6 +54,16 @@ impl Inspect {
     }
 }
 
+/// One document as a format says, with the newline at its end: as `info` and `version` print, where `json` is the
+/// document and no array.
+///
+/// # Errors
+/// The template does not parse, or fails.
+pub fn line(format: &str, document: &Value) -> Result<String, Failure> {
+    let template = Template::parse(if format == "json" { "{{json .}}" } else { format }, Data::Document)?;
+    Ok(template.run_on(document)? + "\n")
+}
+
 fn whole(style: gojson::Style, documents: &[Value]) -> (String, Vec<Failure>) {
     match style.to_string(documents) {
         Ok(text) => (text + "\n", Vec::new()),

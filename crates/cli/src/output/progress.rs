@@ -72,19 +72,24 @@ impl Bars {
     }
 
     fn start(&self, item: &str, phase: Phase, total: Option<u64>) {
+        let style = style(if total.is_some() {
+            "{prefix}: {msg} [{bar:50}] {done}/{all}"
+        } else {
+            "{prefix}: {msg} {some}"
+        });
         let mut items = lock(&self.items);
-        let bar = items.entry(item.to_owned()).or_insert_with(|| self.all.add(ProgressBar::no_length()));
+        let bar = items.entry(item.to_owned()).or_insert_with(|| {
+            // It is drawn as soon as it is added, so it has its looks before.
+            let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
+            let bar = bar.with_style(style.clone()).with_prefix(item.to_owned());
+            self.all.add(bar.with_message(phase.to_string()))
+        });
+        bar.set_style(style);
+        bar.set_message(phase.to_string());
         match total {
             Some(total) => bar.set_length(total),
             None => bar.unset_length(),
         }
-        bar.set_style(style(if total.is_some() {
-            "{prefix}: {msg} [{bar:50}] {done}/{all}"
-        } else {
-            "{prefix}: {msg} {some}"
-        }));
-        bar.set_prefix(item.to_owned());
-        bar.set_message(phase.to_string());
         bar.set_position(0);
     }
 }

@@ -29,7 +29,13 @@ impl UsageRow {
     /// Docker's four kinds, and garbage if there is some: layers that Docker does not find when it prunes.
     pub fn all(usage: &DiskUsage) -> Vec<Self> {
         let nothing = |kind| Self { kind, total: 0, active: 0, size: 0, reclaimable: 0, percent: false };
-        let build_cache = nothing("Build Cache");
+        let cache = &usage.build_cache;
+        let build_cache = Self {
+            total: cache.snapshots,
+            size: cache.size,
+            reclaimable: cache.size,
+            ..nothing("Build Cache")
+        };
         let mut rows = vec![Self::images(usage), Self::containers(usage), Self::volumes(usage), build_cache];
         if usage.garbage > 0 {
             let (size, reclaimable) = (usage.garbage, usage.garbage);
@@ -38,16 +44,15 @@ impl UsageRow {
         rows
     }
 
-    /// What only images in use need stays.
+    /// What containers stand on stays. (Docker shows shared layers as reclaimable even then, moby.md §12.4.)
     fn images(usage: &DiskUsage) -> Self {
         let used = usage.images.iter().filter(|image| image.containers.is_some_and(|count| count > 0));
-        let own = used.clone().filter_map(|image| Some(image.size.saturating_sub(image.shared_size?)));
         Self {
             kind: "Images",
             total: usage.images.len(),
-            active: used.clone().count(),
+            active: used.count(),
             size: usage.layers_size,
-            reclaimable: usage.layers_size.saturating_sub(own.sum()),
+            reclaimable: usage.layers_size.saturating_sub(usage.layers_active),
             percent: true,
         }
     }
@@ -103,7 +108,7 @@ impl Row for UsageRow {
 mod tests {
     use super::*;
     use crate::output::listing::Listing;
-    use engine::df::VolumeUsage;
+    use engine::df::{BuildCacheUsage, VolumeUsage};
     use engine::images::ImageSummary;
     use model::ImageId;
     use std::collections::BTreeMap;
@@ -127,7 +132,7 @@ Build Cache     0         0         0B        0B
     }
 
     #[test]
-    fn what_is_used_and_not_shared_stays() {
+    fn what_containers_stand_on_stays() {
         let image = |size, shared, containers| ImageSummary {
             id: ImageId::of(b"{}"),
             parent: None,
@@ -142,6 +147,8 @@ Build Cache     0         0         0B        0B
         let usage = DiskUsage {
             images: vec![image(3000, 1000, 1), image(1500, 1000, 0)],
             layers_size: 3500,
+            layers_active: 3000,
+            build_cache: BuildCacheUsage { snapshots: 3, size: 7 },
             volumes: vec![
                 VolumeUsage { name: "a".into(), links: 0, size: 6 },
                 VolumeUsage { name: "b".into(), links: 2, size: 4 },
@@ -153,10 +160,10 @@ Build Cache     0         0         0B        0B
             list(&usage),
             "\
 TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE
-Images          2         1         3.5kB     1.5kB (42%)
+Images          2         1         3.5kB     500B (14%)
 Containers      0         0         0B        0B
 Local Volumes   2         1         10B       6B (60%)
-Build Cache     0         0         0B        0B
+Build Cache     3         0         7B        7B
 Garbage         0         0         10B       10B (100%)
 "
         );

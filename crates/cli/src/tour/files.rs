@@ -30,12 +30,6 @@ pub fn ls_ln(dir: &Path) -> io::Result<String> {
     Ok(format!("total {}\n{}", blocks / 2, lines(&rows)))
 }
 
-/// Files as `ls -ln` prints them when it is given their names.
-pub fn ls_ln_of(files: &[(&str, &Path)]) -> io::Result<String> {
-    let row = |(name, path): &(&str, &Path)| Ok((fs::symlink_metadata(path)?, (*name).to_owned()));
-    Ok(lines(&files.iter().map(row).collect::<io::Result<Vec<_>>>()?))
-}
-
 /// The attributes of OverlayFS on a file, as `getfattr -d` prints them.
 pub fn overlay_attributes(path: &Path) -> io::Result<String> {
     let file = fs::File::open(path)?;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The files of a saved archive by name. A symbolic link stands for the file that it names.
+/// The regular files of an archive by name. In Docker 20.10's archives a layer may be a symbolic link to another one: it
+/// stands for what it names.
 pub type Members = BTreeMap<String, Vec<u8>>;
 
 /// The images that each fixture's archive holds.
@@ -95,7 +96,9 @@ pub fn members(archive: &[u8]) -> Members {
         }
     }
     for (name, target) in links {
-        files.insert(name, files[&target].clone());
+        if let Some(content) = files.get(&target) {
+            files.insert(name, content.clone());
+        }
     }
     files
 }

@@ -24,15 +24,22 @@ fn a_missing_short_name_is_made_again(world: &World) {
         let short_name =
             world.root("overlay2/l").join(fs::read_to_string(layer.driver.join("link")).unwrap());
         fs::remove_file(&short_name).unwrap();
+        &layer.driver
     });
 }
 
 fn an_empty_link_file_is_filled_again(world: &World) {
-    assert_repairs(world, |layer| fs::write(layer.driver.join("link"), "").unwrap());
+    assert_repairs(world, |layer| {
+        fs::write(layer.driver.join("link"), "").unwrap();
+        &layer.driver
+    });
 }
 
 fn an_empty_lower_file_is_filled_again(world: &World) {
-    assert_repairs(world, |layer| fs::write(layer.driver.join("lower"), "").unwrap());
+    assert_repairs(world, |layer| {
+        fs::write(layer.driver.join("lower"), "").unwrap();
+        &layer.driver
+    });
 }
 
 /// Docker shows nothing of an image with such a layer, and cannot load it again either.
@@ -43,6 +50,7 @@ fn a_torn_layer_record_is_written_anew(world: &World) {
         let shown = daemon.try_docker(&["image", "inspect", APP]);
         assert!(!shown.status.success(), "this Docker copes with the damage itself");
         daemon.stop();
+        &layer.record
     });
 }
 
@@ -101,28 +109,21 @@ fn made_by_docker(world: &World) -> Layer {
     Layer { record, driver: world.root("overlay2").join(cache_id) }
 }
 
-/// Makes a damage: `check` finds it, `--repair` mends it, and Docker has everything as it was.
-fn assert_repairs(world: &World, damage: impl FnOnce(&Layer)) {
+/// Makes a damage, in the directory that `damage` returns: `check` finds it, `--repair` mends it, and Docker has
+/// everything as it was.
+fn assert_repairs(world: &World, damage: impl FnOnce(&Layer) -> &Path) {
     let layer = made_by_docker(world);
     let before = ask(world);
-    damage(&layer);
-    let place = if layer.record.join("cache-id").metadata().unwrap().len() == 0 {
-        &layer.record
-    } else {
-        &layer.driver
-    };
-    repair(world, name(place));
+    let subject = damage(&layer);
+    world.layercake_fails(&["check"]);
+    repair(world, name(subject));
     assert_whole(world, &before);
 }
 
-/// `check` finds a damage at `subject`, `--repair` mends it, and then there is nothing to find.
+/// `check` finds something at `subject`, `--repair` mends it, and then there is nothing to find.
 fn repair(world: &World, subject: &str) {
-    let output = world.command(&["check"]).output().unwrap();
-    let found = text(&output.stdout);
-    assert!(
-        !output.status.success() && found.contains(subject),
-        "{subject} is not among the damages:\n{found}"
-    );
+    let found = text(&world.command(&["check"]).output().unwrap().stdout);
+    assert!(found.contains(subject), "{subject} is not among the findings:\n{found}");
     world.layercake(&["check", "--repair"]);
     assert!(world.layercake(&["check"]).ends_with("no damage\n"));
 }

@@ -19,6 +19,9 @@ fn a_live_daemons_root_is_read_only(world: &World) {
     world.layercake(&["save", "--output", saved.to_str().unwrap(), BASE]);
     let saved = members(&fs::read(&saved).unwrap());
     assert!(layers(&saved, BASE) == layers(&members(&Fixture::Classic.saved()), BASE));
+    for read in [&["export", "one"][..], &["cp", "one:/etc", "-"], &["system", "df"], &["info"], &["check"]] {
+        world.layercake(read);
+    }
 
     let archive = world.path("images.tar");
     fs::write(&archive, Fixture::Oci.saved()).unwrap();
@@ -33,7 +36,9 @@ fn a_live_daemons_root_is_read_only(world: &World) {
         &["commit", "one"],
         &["rename", "one", "two"],
         &["rm", "one"],
+        &["cp", archive, "one:/"],
         &["image", "prune", "--force", "--all"],
+        &["container", "prune", "--force"],
         &["system", "prune", "--force"],
         &["check", "--repair"],
     ];

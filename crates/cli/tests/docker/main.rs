@@ -7,6 +7,7 @@
 //!
 //! The images come from `tests/fixtures`: a few kilobytes with everything that a layer can hold, and with a program,
 //! `/bin/do`, that containers run.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, outside of #[test] functions
 
 mod archives;
 mod daemon;

@@ -174,7 +174,8 @@ fn text(document: &Value) -> String {
     serde_json::to_string_pretty(document).unwrap()
 }
 
-/// The parts of a document under their paths. What is empty or absent is left out: versions differ in that.
+/// The parts of a document under their paths. What is empty or absent is left out: versions differ in that. Volumes are
+/// sorted: Docker's order is another one every time.
 fn pick(document: &Value, paths: &[&str]) -> Value {
     let mut picked = Map::new();
     for path in paths {
@@ -188,6 +189,9 @@ fn pick(document: &Value, paths: &[&str]) -> Value {
         };
         if !empty {
             picked.insert((*path).to_owned(), value.clone());
+        }
+        if let (&"Mounts", Some(Value::Array(mounts))) = (path, picked.get_mut(*path)) {
+            mounts.sort_by_key(Value::to_string);
         }
     }
     Value::Object(picked)

@@ -13,6 +13,8 @@
 //! within a line. What Docker has, Docker 28.5 prints in the same words, after `Error response from daemon: ` instead of
 //! `Error: `.
 
+#![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
+
 mod session;
 
 use session::Session;
@@ -23,7 +25,9 @@ macro_rules! transcripts {
         $(
             #[test]
             fn $name() {
-                Session::new().replay(include_str!(concat!("../transcripts/", stringify!($name), ".txt")));
+                if testkit::machine::require_root(concat!("transcript ", stringify!($name))) {
+                    Session::new().replay(include_str!(concat!("../transcripts/", stringify!($name), ".txt")));
+                }
             }
         )*
 
@@ -56,4 +60,29 @@ transcripts! {
     streams
     system
     tag
+}
+
+/// `layercake images | head -1` and its like.
+#[test]
+fn a_reader_that_went_away_is_no_error() {
+    if !testkit::machine::require_root("a reader that went away") {
+        return;
+    }
+    let session = Session::new();
+    session.replay(
+        "$ layercake load -q -i base.tar\nLoaded image: base:1\n$ layercake create --name c1 base:1\n[..]",
+    );
+    for command in [
+        "help",
+        "images",
+        "ps -a",
+        "inspect base:1",
+        "save base:1",
+        "export c1",
+        "cp c1:/etc -",
+        "completion zsh",
+    ] {
+        let output = session.run_without_reader(&format!("layercake {command}"));
+        assert!(output.status.success() && output.stderr.is_empty(), "{command}: {output:?}");
+    }
 }

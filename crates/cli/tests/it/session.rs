@@ -32,12 +32,19 @@ impl Session {
     /// | `junk` | no archive |
     pub fn new() -> Self {
         let session = Self { dir: tempfile::tempdir().unwrap() };
-        let lower = Builder::new().dir("etc").file("etc/conf", "old\n").dir("tmp").dir("bin").file("bin/sh", "#!/sh\n").build();
+        let lower = Builder::new()
+            .dir("etc")
+            .file("etc/conf", "old\n")
+            .dir("tmp")
+            .dir("bin")
+            .file("bin/sh", "#!/sh\n")
+            .build();
         let upper = Builder::new().dir("app").file("app/run", "run!\n").build();
         let base = Image::new().layer(lower.clone()).tag("base:1");
         let app = Image::new().layer(lower.clone()).layer(upper).tag("team/app:2");
         let other = Image::new().layer(Builder::new().file("other", "other\n").build());
-        let rootfs = Builder::new().file("hello", "hello\n").dir("dir").symlink("dir/link", "../hello").build();
+        let rootfs =
+            Builder::new().file("hello", "hello\n").dir("dir").symlink("dir/link", "../hello").build();
         session.file("app.tar", image::archive(&[base.clone(), app]));
         session.file("base.tar", base.archive());
         session.file("other.tar", other.clone().tag("base:1").archive());
@@ -77,20 +84,40 @@ impl Session {
 
     /// The lines that a command prints.
     fn run(&self, command: &str) -> Vec<String> {
+        lines(&self.command(command).output().unwrap())
+    }
+
+    /// Runs a command whose standard output nobody reads.
+    pub fn run_without_reader(&self, command: &str) -> Output {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        self.command(command)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap()
+    }
+
+    fn command(&self, command: &str) -> Command {
         let binary = Path::new(env!("CARGO_BIN_EXE_layercake"));
         let path = std::env::join_paths(
-            binary.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+            binary
+                .parent()
+                .map(Path::to_owned)
+                .into_iter()
+                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
         );
-        let output = Command::new("sh")
+        let mut shell = Command::new("sh");
+        shell
             .args(["-c", command])
             .current_dir(self.dir.path())
             .env("PATH", path.unwrap())
             .env("LAYERCAKE_ROOT", self.root())
             .env("TZ", "UTC")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        lines(&output)
+            .stdin(Stdio::null());
+        shell
     }
 
     fn root(&self) -> PathBuf {

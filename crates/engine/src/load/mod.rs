@@ -50,6 +50,15 @@ impl Engine {
     /// # Errors
     /// Nothing of the input is in the store then.
     pub fn load(&self, input: Input, options: &LoadOptions, progress: &dyn Progress) -> Result<Vec<Loaded>> {
+        self.attempt(|| self.load_input(input, options, progress))
+    }
+
+    fn load_input(
+        &self,
+        input: Input,
+        options: &LoadOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Loaded>> {
         let work = self.store.begin()?;
         let source = Source::open(input, &|| Ok(work.scratch()?), &self.limits.decompress, progress)?;
         let images = images::find(&source, options.platform.as_ref())?;

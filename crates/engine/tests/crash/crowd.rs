@@ -1,5 +1,6 @@
 //! Sixteen processes at once on one store. Some of them are killed.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use engine::containers::ListContainers;
@@ -13,6 +14,8 @@ const WRITERS: usize = 12;
 const READERS: usize = 4;
 /// `LAYERCAKE_TEST_SECONDS` gives another time.
 const SECONDS: u64 = 10;
+/// What lines begin with that tell of an error that nobody may get.
+const COMPLAINT: &str = "complaint: ";
 
 #[test]
 fn on_overlay2() {
@@ -40,19 +43,20 @@ fn gather(driver: &str) {
         child::start("crowd::process", &[root.to_str().unwrap(), driver, role, &seed.to_string()])
     };
     let mut crowd: Vec<_> = (0..WRITERS + READERS).map(&mut start).collect();
-    let (begin, mut killed, mut complaints) = (Instant::now(), 0, Vec::new());
+    let (begin, mut killed, mut said) = (Instant::now(), 0, Vec::new());
     while begin.elapsed() < time {
         std::thread::sleep(Duration::from_millis(200));
         let index = killed % crowd.len();
-        complaints.extend(std::mem::replace(&mut crowd[index], start(index)).kill());
+        said.extend(std::mem::replace(&mut crowd[index], start(index)).kill());
         killed += 1;
     }
     std::fs::write(tmp.path().join("enough"), "").unwrap();
-    let said: Vec<String> = crowd.into_iter().flat_map(child::Process::join).chain(complaints).collect();
-    let (counts, complaints): (Vec<_>, Vec<_>) = said.into_iter().partition(|line| line.starts_with("did "));
-    assert!(complaints.is_empty(), "{} complaints: {:#?}", complaints.len(), &complaints[..complaints.len().min(20)]);
-    let done: usize = counts.iter().map(|line| line["did ".len()..].parse::<usize>().unwrap()).sum();
-    println!("{done} verbs of those who were not killed, {killed} were");
+    said.extend(crowd.into_iter().flat_map(child::Process::join));
+    let complaints: Vec<_> = said.iter().filter(|line| line.starts_with(COMPLAINT)).take(20).collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    said.iter().for_each(|what| *counts.entry(what).or_default() += 1);
+    println!("crowd::on_{driver}: {killed} processes were killed; done: {counts:?}");
     let engine = shop::open(&root, driver);
     sound::check(&engine, "after the crowd");
     for id in engine.store().containers().list().unwrap() {
@@ -70,19 +74,17 @@ fn process() {
     let mut chance = Chance::of_seed(seed.parse().unwrap());
     let root = std::path::Path::new(root);
     let enough = root.parent().unwrap().join("enough");
-    let mut done = 0;
     while !enough.exists() {
         let (what, result) = match role.as_str() {
             "writer" => write(root, driver, &mut chance),
             _ => ("look", look(root, driver)),
         };
         match result {
-            Ok(()) => done += 1,
+            Ok(()) => child::say(what),
             Err(e) if is_expected(&e, role) => {}
-            Err(e) => child::say(&format!("{role}: {what}: {e}")),
+            Err(e) => child::say(&format!("{COMPLAINT}{role}: {what}: {e}")),
         }
     }
-    child::say(&format!("did {done}"));
 }
 
 /// What one process must expect of the others.

@@ -22,3 +22,4 @@ mod replay;
 mod shop;
 mod sound;
 mod verbs;
+mod volume;
