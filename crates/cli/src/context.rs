@@ -33,6 +33,11 @@ pub struct Globals {
     debug: bool,
 }
 
+/// A variable of the environment; an empty one counts as not set.
+fn env(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// The store of a command, which the first look at it opens.
 pub struct Context {
     globals: Globals,
@@ -64,9 +69,10 @@ impl Context {
     /// An ordinary user's process enters his user namespace here, so no thread may have been started before.
     fn open(&self, access: Access) -> Result<Engine, Failure> {
         let root = self.root()?;
+        // Whoever has no store yet sees an empty one. A root that was named and is not there is a typing mistake.
+        let access = if self.named_root().is_none() && !root.exists() { Access::Write } else { access };
         if self.session.get().is_none() {
-            // The engine makes a missing store even to look at it, and has to be in the namespace then.
-            let options = rootless::Options { root: root.clone(), create: true };
+            let options = rootless::Options { root: root.clone(), create: access == Access::Write };
             let session = rootless::enter(&options).map_err(Failure::refused)?;
             let _ = self.session.set(session);
         }
@@ -81,12 +87,16 @@ impl Context {
 
     /// The data root: as typed, else as the environment says, else the user's.
     fn root(&self) -> Result<PathBuf, Failure> {
-        let env = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
-        if let Some(root) = self.globals.root.clone().or_else(|| env("LAYERCAKE_ROOT").map(PathBuf::from)) {
+        if let Some(root) = self.named_root() {
             return Ok(root);
         }
         let (data, home) = (env("XDG_DATA_HOME"), env("HOME"));
         rootless::default_store(data.as_deref(), home.as_deref()).map_err(Failure::refused)
+    }
+
+    /// The data root as typed, or as the environment says.
+    fn named_root(&self) -> Option<PathBuf> {
+        self.globals.root.clone().or_else(|| env("LAYERCAKE_ROOT").map(PathBuf::from))
     }
 
     /// How the user's other programs reach `path`, a mount of this command.

@@ -104,8 +104,8 @@ impl World {
         text
     }
 
-    /// Waits until the directory of the tour, its mounts and its processes are gone. Only a process that keeps an ordinary
-    /// user's namespace or reclaims space may outlive the tour, for a moment.
+    /// Waits until the directory of the tour, its mounts and its processes are gone. Only the process that keeps an
+    /// ordinary user's namespace may outlive the tour, for a moment.
     fn assert_nothing_left(&self, dir: &Path) {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {

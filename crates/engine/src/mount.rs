@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use changeset::Change;
-use drivers::Access;
+pub use drivers::Access;
 use model::{CacheId, ContainerId};
 use store::MountRecord;
 

@@ -12,20 +12,19 @@ use crate::{Access, Engine, Error, Options, Result};
 const MAX_LAYERS: &str = "layercake.max_layers";
 
 impl Engine {
-    /// Opens the data root. For [`Access::Write`], and for reading where there is none yet, it is made first; what
-    /// dead commands left in it is swept.
+    /// Opens the data root. For [`Access::Write`] it is made first if there is none, and what dead commands left in it
+    /// is swept.
     ///
     /// # Errors
-    /// The root of a live daemon, for writing; a root of somebody else; no driver that works, or several.
+    /// No data root, for reading; the root of a live daemon, for writing; a root of somebody else; no driver that works,
+    /// or several.
     pub fn open(options: &Options, access: Access) -> Result<Self> {
-        let access = match access {
-            Access::Read if !options.root.exists() => Access::Write,
-            access => access,
-        };
         // Mounts and messages show paths that hold wherever the user goes next.
         let root = std::path::absolute(&options.root).map_err(Error::io("find", &options.root))?;
-        if access == Access::Write {
-            DataRoot::make(&root)?;
+        match access {
+            Access::Write => DataRoot::make(&root)?,
+            Access::Read if !root.exists() => return Err(store::Error::NoDataRoot(root).into()),
+            Access::Read => {}
         }
         let driver = drivers::select(options.driver.as_deref(), &driver_config(&root, options)?)?;
         let mode = if access == Access::Write { Mode::Write } else { Mode::Read };

@@ -115,7 +115,11 @@ impl Engine {
                 return Ok(all);
             }
         }
-        let id = self.find_image(name)?;
+        let id = self.find_image(name).map_err(|e| match e {
+            // Docker's text has the name as it was typed: it can stand for several tags.
+            Error::NoSuchImage(_) => Error::NoSuchImage(name.to_owned()),
+            other => other,
+        })?;
         let reference = Reference::parse(name).ok().filter(|reference| repositories.get(reference) == Some(id));
         Ok(vec![(id, reference.filter(|reference| reference.tag().is_some()))])
     }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use engine::containers::ContainerSummary;
 use engine::df::DiskUsage;
+use model::size;
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -69,10 +70,11 @@ impl Details {
 }
 
 fn details(usage: DiskUsage) -> Result<String, Failure> {
+    let build_cache = size::human(usage.build_cache.size);
     let rows = Details::new(usage, true);
     Ok(format!(
         "Images space usage:\n\n{}\nContainers space usage:\n\n{}\nLocal Volumes space usage:\n\n{}\n\
-         Build cache usage: 0B\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n",
+         Build cache usage: {build_cache}\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n",
         listed("", &image::NAMED_FOR_USAGE, rows.images)?,
         listed("", &container::NAMED_FOR_USAGE, rows.containers)?,
         listed("", &volume::NAMED, rows.volumes)?,

@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
-use drivers::Access;
+use engine::mount::Access;
 
 use crate::context::Context;
 use crate::options::ListingFormat;

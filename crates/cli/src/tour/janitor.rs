@@ -7,8 +7,6 @@
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use crate::output::failure::Failure;
 use crate::output::stdout;
@@ -53,15 +51,7 @@ fn remove(dir: &Path, parent: &sys::OwnedFd, name: &OsStr) -> Result<(), Failure
     for mount in mounts.iter().rev() {
         sys::mount::detach(&mount.target).map_err(refused)?;
     }
-    // A process that reclaims what the tour removed may be at work in there.
-    let mut removed = sys::tree::remove(parent, name);
-    for _ in 0..20 {
-        if removed.is_ok() {
-            break;
-        }
-        thread::sleep(Duration::from_millis(50));
-        removed = sys::tree::remove(parent, name);
-    }
+    let removed = sys::tree::remove(parent, name);
     drop(session);
     removed.map_err(refused)
 }

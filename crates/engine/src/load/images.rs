@@ -34,7 +34,7 @@ pub(crate) struct Layer {
 pub(crate) fn find(source: &Source, platform: Option<&Platform>) -> Result<Vec<Image>> {
     if let Some(manifest) = source.find("manifest.json")? {
         let entries = ArchiveImage::parse_all(&manifest.bytes("manifest.json", DOCUMENT_LIMIT)?)?;
-        return entries.iter().map(|entry| docker_image(source, entry)).collect();
+        return entries.iter().map(|entry| docker_image(source, entry, platform)).collect();
     }
     let Some(index) = source.find("index.json")? else {
         return Err(Error::invalid(
@@ -55,7 +55,7 @@ pub(crate) fn find(source: &Source, platform: Option<&Platform>) -> Result<Vec<I
     Ok(images)
 }
 
-fn docker_image(source: &Source, entry: &ArchiveImage) -> Result<Image> {
+fn docker_image(source: &Source, entry: &ArchiveImage, platform: Option<&Platform>) -> Result<Image> {
     let config = source.get(&entry.config)?.bytes(&entry.config, DOCUMENT_LIMIT)?;
     let layers = entry
         .layers
@@ -68,7 +68,11 @@ fn docker_image(source: &Source, entry: &ArchiveImage) -> Result<Image> {
         .flatten()
         .map(|tag| Ok(Reference::parse(tag)?.with_default_tag()))
         .collect::<Result<Vec<_>>>()?;
-    image(config, layers, references)
+    let image = image(config, layers, references)?;
+    match platform.filter(|wanted| image.config.platform().rank_on(wanted).is_none()) {
+        Some(wanted) => Err(Error::invalid(format!("the archive's image is not for {wanted}"))),
+        None => Ok(image),
+    }
 }
 
 /// Follows an index: of the manifests of one name, the one that suits the platform; of differently named ones, each.

@@ -178,7 +178,8 @@ impl Engine {
             for (((new, id), Unpacked { diff_id, applied }), record) in
                 news.iter().zip(ids).zip(unpacked).zip(records)
             {
-                let size = self.driver.finish(layers.stage(), id, applied)?;
+                let finished = self.driver.finish(layers.stage(), id, applied);
+                let size = finished.map_err(|e| Error::from(e).in_layer(&new.layer.name))?;
                 let cache_id = id.clone();
                 let entry = LayerRecord { chain: new.chain, diff: diff_id, parent: new.parent, cache_id, size };
                 layers.push(NewLayer::finish(record, entry)?);

@@ -1,7 +1,8 @@
 //! Other processes: copies of this test's binary, which run a function of it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{PoisonError, RwLock};
 
 /// The variable that tells a copy of this binary what it is for.
 const JOB: &str = "LAYERCAKE_CRASH_JOB";
@@ -29,8 +30,29 @@ pub fn start_with_file_limit(name: &str, job: &[&str], bytes: u64) -> Process {
     start_command(command)
 }
 
+/// Held by whoever starts a process. Until it executes its program, that has all locks on files that we have.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Does something while no other test starts a process: what gives up its locks then has given them up.
+pub fn alone<T>(act: impl FnOnce() -> T) -> T {
+    let _nobody = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    act()
+}
+
+/// Runs a program to its end.
+pub fn run(program: &str, args: &[&str]) -> std::io::Result<Output> {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    spawn(&mut command)?.wait_with_output()
+}
+
+fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
+
 fn start_command(mut command: Command) -> Process {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = spawn(command.stdout(Stdio::piped()).stderr(Stdio::null())).unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     Process { child, output }
 }

@@ -36,13 +36,13 @@ fn archive(image: &Image) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn load(engine: &Engine, path: &Path) -> engine::Result<()> {
-    engine.load(Input::Path(path.into()), &LoadOptions::default(), &Silent).map(drop)
+    child::alone(|| engine.load(Input::Path(path.into()), &LoadOptions::default(), &Silent)).map(drop)
 }
 
 /// Through a pipe: then the archive is stored, too, before it is read.
 fn load_stream(engine: &Engine, path: &Path) -> engine::Result<()> {
     let stream = Box::new(std::fs::File::open(path).unwrap());
-    engine.load(Input::Stream(stream), &LoadOptions::default(), &Silent).map(drop)
+    child::alone(|| engine.load(Input::Stream(stream), &LoadOptions::default(), &Silent)).map(drop)
 }
 
 /// A store on a volume, with an image and a container in it.
@@ -131,7 +131,7 @@ fn full_disk(driver: &'static str) {
             shelf.assert_as_before(&context);
 
             let context = format!("{driver}, {percent}% of the inodes, from a {name}");
-            let inodes = shelf.volume.used().1 + needed_inodes * percent / 100;
+            let inodes = shelf.volume.used().1 + 2 + needed_inodes * percent / 100;
             shelf.volume.remount(&format!("size=64m,nr_inodes={inodes}"));
             let error = load(&engine, &archive).expect_err(&context);
             assert!(error.is_full(), "{context}: {error}");
@@ -158,11 +158,12 @@ fn no_verb_half_done_on_a_full_disk() {
             for pages in 0.. {
                 let context = format!("{} on {driver} with {pages} pages", verb.name);
                 volume.remount(&format!("size={}", volume.used().0 + pages * 4096));
-                let result = (verb.act)(&engine);
+                let result = child::alone(|| (verb.act)(&engine));
                 volume.remount("size=64m");
                 match result {
                     Ok(()) => {
                         sound::check(&engine, &context);
+                        println!("{context}: done");
                         break;
                     }
                     Err(error) => {
@@ -193,7 +194,7 @@ fn a_read_only_disk() {
             let before = sound::view(&engine);
             volume.remount("ro");
             let context = format!("{} on {driver}", verb.name);
-            let error = (verb.act)(&engine).expect_err(&context);
+            let error = child::alone(|| (verb.act)(&engine)).expect_err(&context);
             assert_clear(&error, "read-only file system", &context);
             let reader = Engine::open(&shop::options(&root, driver), Access::Read).unwrap();
             assert_eq!(sound::view(&reader), before, "{context}");
@@ -230,7 +231,7 @@ fn files_that_may_not_grow() {
             let said = child::start_with_file_limit("faults::process", &job, kibibytes << 10).join();
             assert_eq!(said.len(), 1, "{context}: {said:?}");
             assert!(said[0].to_lowercase().contains("file too large"), "{context}: {said:?}");
-            assert!(said[0].contains("layer "), "{context}: {said:?}");
+            assert!(said[0].contains("layer ") || said[0].contains('/'), "{context}: {said:?}");
             shelf.assert_as_before(&context);
         }
     }
@@ -260,9 +261,11 @@ fn a_disk_that_fails_at_the_sync() {
         let random: Vec<u8> = (0..24_u32 << 18).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         let (_dir, archive) = archive(&Image::new().layer(Builder::new().file("x", random).build()).tag("large:1"));
         let error = load(&engine, &archive).expect_err(driver);
-        // Newer kernels tell that it was space that the other side lacked.
-        let cause = if error.is_full() { "no space left" } else { "input/output error" };
-        assert_clear(&error, cause, driver);
+        // Kernels differ in what they tell, and a file system that cannot write its journal goes read-only.
+        let text = error.to_string();
+        let causes = ["no space left", "input/output error", "read-only file system"];
+        let cause = causes.iter().find(|cause| text.contains(**cause));
+        assert_clear(&error, cause.unwrap_or(&causes[1]), driver);
         let reader = Engine::open(&shop::options(&root, driver), Access::Read).unwrap();
         assert_eq!(sound::view(&reader), before, "{driver}");
         assert!(sound::image(&reader, "large:1").is_none());

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use drivers::LayerKind;
 use engine::create::CreateOptions;
 use engine::load::{Input, LoadOptions};
 use engine::{Access, Engine, Options};
@@ -98,12 +97,4 @@ pub fn edit(engine: &Engine, container: &ContainerId) {
 pub fn upper(engine: &Engine, container: &ContainerId) -> PathBuf {
     let mount = engine.store().mounts().get(container).unwrap();
     engine.driver().layer_root(&mount.mount_id.into()).unwrap().path().to_owned()
-}
-
-/// A layer of the driver's that no record names: it is for a check to find.
-pub fn orphan(engine: &Engine) {
-    let stage = engine.driver().stage().unwrap();
-    let id = model::CacheId::from_random(sys::process::random());
-    engine.driver().prepare(&stage, &id, None, LayerKind::ReadOnly).unwrap();
-    engine.driver().publish(&stage, &[id]).unwrap();
 }

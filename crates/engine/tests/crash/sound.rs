@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use engine::Engine;
+use engine::check::CheckOptions;
+use model::progress::Silent;
 use model::{CacheId, ChainId, ContainerId, Digest, ImageId};
 use sys::Root;
 use testkit::tree::{Without, dump_without};
@@ -44,11 +46,20 @@ pub fn problems(engine: &Engine) -> Vec<String> {
     if let Err(e) = engine.reclaim() {
         problems.push(format!("reclaim: {e}"));
     }
+    check_finds(engine, &mut problems);
     metadata(engine, &mut problems);
     layers(engine, &mut problems);
     driver(engine, &mut problems);
     leftovers(engine.root(), Path::new(""), &mut problems);
     problems
+}
+
+/// What `check` finds. It knows more than this module; but what this module finds it might overlook.
+fn check_finds(engine: &Engine, problems: &mut Vec<String>) {
+    let report = engine.check(CheckOptions::default(), &Silent).unwrap();
+    for finding in report.findings.iter().filter(|finding| finding.kind != "missing-image") {
+        problems.push(format!("check: {} {}: {}", finding.kind, finding.subject, finding.message));
+    }
 }
 
 /// What the store itself finds, and that the verbs that only look do not fail.
@@ -167,9 +178,4 @@ fn leftovers(root: &Path, below: &Path, problems: &mut Vec<String>) {
 /// The image of that name, if there is one.
 pub fn image(engine: &Engine, name: &str) -> Option<ImageId> {
     engine.find_image(name).ok()
-}
-
-/// The container of that name, if there is one.
-pub fn container(engine: &Engine, name: &str) -> Option<ContainerId> {
-    engine.find_container(name).ok()
 }

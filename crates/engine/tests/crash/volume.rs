@@ -1,7 +1,6 @@
 //! File systems of a chosen size, in a mount namespace of the test's thread.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -58,7 +57,8 @@ impl Volume {
 
     /// Bytes and inodes that are in use.
     pub fn used(&self) -> (u64, u64) {
-        let output = Command::new("df").args(["-B1", "--output=used,iused"]).arg(&self.path).output().unwrap();
+        let args = ["-B1", "--output=used,iused", self.path.to_str().unwrap()];
+        let output = crate::child::run("df", &args).unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let mut numbers = text.lines().nth(1).unwrap().split_whitespace().map(|word| word.parse().unwrap());
         (numbers.next().unwrap(), numbers.next().unwrap())
@@ -67,15 +67,12 @@ impl Volume {
 
 impl Drop for Volume {
     fn drop(&mut self) {
-        if let Err(why) = run("umount", &[self.path.to_str().unwrap()]) {
-            println!("{why}");
-            let _ = sys::mount::detach(&self.path);
-        }
+        sys::mount::detach(&self.path).unwrap();
     }
 }
 
 fn run(program: &str, args: &[&str]) -> Result<(), String> {
-    match Command::new(program).args(args).output() {
+    match crate::child::run(program, args) {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim())),
         Err(e) => Err(format!("{program}: {e}")),

@@ -25,11 +25,11 @@ pub fn remove(tour: &Tour, overlay: bool) -> Result<(), Failure> {
     guide.step("Removing")?;
     guide.text(
         "With a container goes its container layer; the image stays as it was. With an image go the layers that no other \
-         image has:",
+         image has. (Without --wait, their space is given back in the background, after the command.)",
     )?;
     tour.run("layercake umount one two")?;
-    tour.run("layercake rm one two")?;
-    tour.run_short("layercake rmi demo/app:1.0 demo/app:2.0 demo/base:1.0")?;
+    tour.run("layercake rm --wait one two")?;
+    tour.run_short("layercake rmi --wait demo/app:1.0 demo/app:2.0 demo/base:1.0")?;
     let (typed, dir) = if overlay { ("store/overlay2", "overlay2") } else { ("store/vfs/dir", "vfs/dir") };
     tour.shell(&format!("ls {typed}"), files::ls(&tour.place.store().join(dir)))?;
     guide.text(

@@ -42,19 +42,15 @@ fn overlay2(tour: &Tour) -> Result<(), Failure> {
     tour.shell("ls -ln store/overlay2/l", files::ls_ln(&home.join("l")))?;
     guide.text(
         "The directories' names are random, not the layers' digests; image/overlay2/layerdb knows which is which. The \
-         lowest layer has its content in diff, and its own short name in link (committed says that \
-         a layer was built on it):",
+         lowest layer has its content in diff, and its own short name in link (committed says that a \
+         layer was built on it):",
     )?;
     let layers = tour.ask("layercake inspect --format '{{index .RootFS.Layers 0}}' demo/base:1.0")?;
     let chain = layers.trim().trim_start_matches("sha256:");
     let cache_id = tour.place.store().join("image/overlay2/layerdb/sha256").join(chain).join("cache-id");
-    let lowest = fs::read_to_string(&cache_id);
-    tour.shell(
-        &format!("cat {}", relative(tour, &cache_id)),
-        lowest.as_ref().map(|id| files::shorten(id)).map_err(copy),
-    )?;
-    let lowest = home.join(lowest.map_err(|err| io("cache-id", &err))?.trim());
-    show(tour, &lowest, &["", "diff", "diff/etc"], "link")?;
+    let lowest = fs::read_to_string(&cache_id).map_err(|err| io("cache-id", &err))?;
+    tour.shell(&format!("cat {}", relative(tour, &cache_id)), Ok(files::shorten(&lowest)))?;
+    show(tour, &home.join(lowest.trim()), &["", "diff", "diff/etc"], "link")?;
     guide.text("A higher layer also has lower, the layers below it with the nearest first, and work, OverlayFS's own:")?;
     let top = tour.ask("layercake inspect --format '{{.GraphDriver.Data.UpperDir}}' demo/app:1.0")?;
     let top = Path::new(top.trim()).parent().unwrap_or(&home).to_owned();
@@ -75,8 +71,4 @@ fn show(tour: &Tour, layer: &Path, dirs: &[&str], file: &str) -> Result<(), Fail
         tour.shell(typed.trim_end_matches('/'), files::ls(&layer.join(dir)))?;
     }
     tour.shell(&format!("cat {name}/{file}"), fs::read_to_string(layer.join(file)).map(|text| text + "\n"))
-}
-
-fn copy(err: &std::io::Error) -> std::io::Error {
-    std::io::Error::new(err.kind(), err.to_string())
 }

@@ -56,12 +56,7 @@ fn welcome(tour: &Tour, options: &Options, overlay: bool) -> Result<(), Failure>
     Ok(())
 }
 
-/// The skipped step's words: each says what it would have shown.
-fn without_overlay(tour: &Tour, what: &str) -> Result<(), Failure> {
-    tour.guide.skipped(&format!("{what} (driver vfs; it takes overlay2)."))
-}
-
-/// What a file operation of the tour can end with.
+/// A file operation that failed.
 fn io(what: &str, err: &std::io::Error) -> Failure {
     Failure::plain(format_args!("{what}: {err}"))
 }
@@ -71,7 +66,7 @@ fn relative(tour: &Tour, path: &std::path::Path) -> String {
     path.strip_prefix(tour.place.dir()).unwrap_or(path).display().to_string()
 }
 
-/// Whether the containers are there to be changed by hand.
+/// The upper directory, for a step that takes one; without, says that the step would have shown `what`.
 fn upper<'a>(
     containers: &'a Containers,
     tour: &Tour,
@@ -79,6 +74,9 @@ fn upper<'a>(
 ) -> Result<Option<&'a std::path::Path>, Failure> {
     match &containers.upper {
         Some(upper) => Ok(Some(upper)),
-        None => without_overlay(tour, what).map(|()| None),
+        None => {
+            tour.guide.skipped(&format!("{what} (driver vfs; it takes overlay2)."))?;
+            Ok(None)
+        }
     }
 }
