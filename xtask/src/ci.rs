@@ -8,7 +8,16 @@ use crate::Result;
 /// Debian's packages that the tests run as the other side: archivers, a static shell for images, id maps for users, and
 /// a real Docker daemon as a witness.
 const PACKAGES: [&str; 11] = [
-    "attr", "bzip2", "busybox-static", "docker.io", "libcap2-bin", "python3", "runc", "uidmap", "util-linux", "xz-utils",
+    "attr",
+    "bzip2",
+    "busybox-static",
+    "docker.io",
+    "libcap2-bin",
+    "python3",
+    "runc",
+    "uidmap",
+    "util-linux",
+    "xz-utils",
     "zstd",
 ];
 
@@ -44,7 +53,10 @@ fn install() -> Result<()> {
         return Ok(());
     }
     if !works(&["apt-get", "--version"]) || !is_root() {
-        println!("== packages: not root or no apt-get; missing, so their tests are skipped: {}", missing.join(" "));
+        println!(
+            "== packages: not root or no apt-get; missing, so their tests are skipped: {}",
+            missing.join(" ")
+        );
         return Ok(());
     }
     println!("== packages: {}", missing.join(" "));
@@ -56,7 +68,8 @@ fn install() -> Result<()> {
         std::fs::write(policy, "#!/bin/sh\nexit 101\n")?;
         run(&["chmod", "+x", "/usr/sbin/policy-rc.d"])?;
     }
-    let installed = run(&[&["apt-get", "install", "-y", "-qq", "--no-install-recommends"], &missing[..]].concat());
+    let installed =
+        run(&[&["apt-get", "install", "-y", "-qq", "--no-install-recommends"], &missing[..]].concat());
     if ours {
         std::fs::remove_file(policy)?;
     }

@@ -85,7 +85,9 @@ impl Engine {
         work.note(&[Intent::Mount { container: id, mount_id }])?;
         let stage = self.driver.stage()?;
         let workdir = config.working_dir.as_str();
-        self.prepare_container(&stage, &mount_id, below.as_ref().map(|l| &l.cache_id), size, workdir)?;
+        let prepared =
+            self.prepare_container(&stage, &mount_id, below.as_ref().map(|l| &l.cache_id), size, workdir);
+        prepared.map_err(|e| self.or_vanished(&below, e))?;
         let record = MountRecord { mount_id, init_id: Some(mount_id.init()), parent };
         let staged_mount = self.store.mounts().stage(&work, &id, record)?;
         let mut host = HostConfig::new(sys::process::has_unified_cgroups());

@@ -207,6 +207,22 @@ impl Engine {
         Ok(work.note(&new)?)
     }
 
+    /// What a failure to build on layers of the store means while others remove layers: that one of them is gone, or
+    /// is another directory now, if that is so.
+    pub(crate) fn or_vanished<'a>(
+        &self,
+        shared: impl IntoIterator<Item = &'a LayerRecord>,
+        error: Error,
+    ) -> Error {
+        for before in shared {
+            let now = self.store.layers().find(&before.chain);
+            if !matches!(now, Ok(Some(now)) if now.cache_id == before.cache_id) {
+                return Error::LayerVanished(before.chain);
+            }
+        }
+        error
+    }
+
     /// What unpacking an archive may do.
     pub(crate) fn unpack_options(&self) -> Unpack {
         Unpack { limits: self.limits.apply, strict_xattrs: false }

@@ -23,8 +23,7 @@ impl Engine {
         let root = std::path::absolute(&options.root).map_err(Error::io("find", &options.root))?;
         match access {
             Access::Write => DataRoot::make(&root)?,
-            Access::Read if !root.exists() => return Err(store::Error::NoDataRoot(root).into()),
-            Access::Read => {}
+            Access::Read => require_data(&root, options.driver.as_deref())?,
         }
         let driver = drivers::select(options.driver.as_deref(), &driver_config(&root, options)?)?;
         let mode = if access == Access::Write { Mode::Write } else { Mode::Read };
@@ -109,6 +108,25 @@ impl Engine {
                 Ok(work.finish()?)
             }
         }
+    }
+}
+
+/// For reading, the chosen driver's part of the root must be there: opening a driver makes it.
+fn require_data(root: &Path, driver: Option<&str>) -> Result<()> {
+    let mut have = DataRoot::drivers(root)?;
+    have.retain(|name| root.join(name).is_dir());
+    let Some(first) = have.first() else {
+        return Err(store::Error::NoDataRoot(root.to_owned()).into());
+    };
+    let root = root.display();
+    match driver {
+        Some(name) if have.iter().any(|known| known == name) => Ok(()),
+        Some(name) => Err(Error::invalid(format!("the data root {root} has nothing of the storage driver {name}"))),
+        // As in Docker, data of vfs does not choose the driver (moby.md §10.1).
+        None if have == ["vfs"] => {
+            Err(Error::invalid(format!("the data root {root} has data of {first} only: use --storage-driver {first}")))
+        }
+        None => Ok(()),
     }
 }
 

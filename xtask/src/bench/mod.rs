@@ -25,14 +25,15 @@ use images::Images;
 use options::Options;
 use ours::Ours;
 use peers::Peers;
+use table::Row;
 
 /// Set in the copy of this process that runs inside the namespaces.
 const INSIDE: &str = "LAYERCAKE_BENCH_INSIDE";
 
 /// What every row works with.
-struct Bench {
-    options: Options,
-    images: Images,
+struct Bench<'a> {
+    options: &'a Options,
+    images: &'a Images,
     /// Stopped before the ground they stand on goes.
     peers: Peers,
     ours: Ours,
@@ -48,23 +49,28 @@ pub fn main(args: Vec<String>) -> Result<()> {
     if std::env::var_os(INSIDE).is_none() {
         return enter(&args);
     }
-    let binary = ours::build(&options)?;
     let mut results = Vec::new();
-    for kind in options.on.clone() {
-        let ground = Ground::new(kind, &options)?;
-        let images = Images::new(&options)?;
-        let peers = Peers::up(&options, &ground)?;
-        if results.is_empty() {
-            println!("{}", peers.versions()?);
-            print!("{}", images::describe(&images));
-        }
-        let ours = Ours::new(&binary, &ground);
-        let bench = Bench { options: options.clone(), images, peers, ours, ground };
-        rows::run(&bench, &mut results)?;
-    }
+    let done = measure(&options, &mut results);
+    // A row that fails does not take the others' results with it.
     print!("{}", table::render(&results));
     if let Some(path) = &options.json {
         std::fs::write(path, table::json(&results)?).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    done
+}
+
+/// Measures on each ground, with peers that run only so long.
+fn measure(options: &Options, results: &mut Vec<Row>) -> Result<()> {
+    let binary = ours::build(options)?;
+    let images = Images::new(options)?;
+    for (n, kind) in options.on.iter().enumerate() {
+        let ground = Ground::new(*kind, options)?;
+        let peers = Peers::up(options, &ground)?;
+        if n == 0 {
+            println!("{}\n{}", peers.versions()?, images::describe(&images));
+        }
+        let ours = Ours::new(&binary, &ground);
+        rows::run(&Bench { options, images: &images, peers, ours, ground }, results)?;
     }
     Ok(())
 }

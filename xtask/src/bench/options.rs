@@ -10,12 +10,12 @@ Runs layercake and its peers in turn and prints medians, ratios and whether the 
 
 usage: cargo xtask bench [FLAG…]
 
-  --only NAME       rows whose name contains NAME (may be given more than once)
+  --only NAME       the row NAME, or rows whose name contains NAME (may be given more than once)
   --rounds N        rounds, of which the median counts (5)
   --on WHERE        tmpfs, disk or both (both)
   --images DIR      what ../shared/images/make-buildpack made (../shared/images/out, or $IMAGES)
   --containers N    containers for the row of `ps` (1000)
-  --settle SECONDS  rest before every measurement on disk (3)
+  --settle SECONDS  rest before every measurement on disk (5)
   --work DIR        where the data goes; its file system is the disk (target/bench)
   --binary FILE     a layercake to measure, instead of building one
   --json FILE       every sample, for later
@@ -53,7 +53,7 @@ impl Options {
             on: vec![Kind::Tmpfs, Kind::Disk],
             images: from_env("IMAGES", "../shared/images/out"),
             containers: 1000,
-            settle: 3,
+            settle: 5,
             work: repository.join("target/bench"),
             binary: None,
             json: None,
@@ -84,11 +84,6 @@ impl Options {
         options.images = std::path::absolute(&options.images)?;
         options.work = std::path::absolute(&options.work)?;
         Ok(Some(options))
-    }
-
-    /// Whether the row of this name was asked for.
-    pub fn wants(&self, row: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|name| row.contains(name))
     }
 }
 

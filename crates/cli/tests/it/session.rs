@@ -51,6 +51,8 @@ impl Session {
         session.file("unnamed.tar", other.archive());
         session.file("rootfs.tar", rootfs);
         session.file("junk", "junk");
+        // A store with nothing in it: a named one that is not there is an error for commands that only look.
+        session.run("layercake image prune -f");
         session
     }
 

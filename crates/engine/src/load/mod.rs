@@ -83,7 +83,8 @@ impl Engine {
     fn load_images(&self, work: &Work<'_>, images: &[Image], progress: &dyn Progress) -> Result<Vec<Loaded>> {
         let plan = self.plan(images)?;
         let mut layers = self.new_layers(work)?;
-        self.unpack_plan(&mut layers, &plan, progress)?;
+        let unpacked = self.unpack_plan(&mut layers, &plan, progress);
+        unpacked.map_err(|e| self.or_vanished(plan.shared.values(), e))?;
         progress.start("layers", Phase::Syncing, None);
         let staged = images
             .iter()

@@ -8,6 +8,8 @@ use engine::{Access, Engine, Options};
 use model::progress::Silent;
 use model::{ContainerId, ImageId};
 use tempfile::TempDir;
+
+use crate::child;
 use testkit::archive::Builder;
 use testkit::image::Image;
 
@@ -23,7 +25,7 @@ pub fn temp() -> TempDir {
 
 /// Opens a store for writing, as every writing command does.
 pub fn open(root: &Path, driver: &str) -> Engine {
-    Engine::open(&options(root, driver), Access::Write).unwrap()
+    child::alone(|| Engine::open(&options(root, driver), Access::Write)).unwrap()
 }
 
 /// One thread: then the changes of a verb come in the same order every time.

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::child;
 use engine::Engine;
 use engine::check::CheckOptions;
 use model::progress::Silent;
-use model::{CacheId, ChainId, ContainerId, Digest, ImageId};
+use model::{CacheId, ChainId, Digest, ImageId};
 use sys::Root;
 use testkit::tree::{Without, dump_without};
 
@@ -43,7 +44,7 @@ pub fn check(engine: &Engine, context: &str) {
 /// What is wrong with a store.
 pub fn problems(engine: &Engine) -> Vec<String> {
     let mut problems = Vec::new();
-    if let Err(e) = engine.reclaim() {
+    if let Err(e) = child::alone(|| engine.reclaim()) {
         problems.push(format!("reclaim: {e}"));
     }
     check_finds(engine, &mut problems);

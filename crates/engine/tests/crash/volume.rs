@@ -52,7 +52,8 @@ impl Volume {
 
     /// Mounts it with other options.
     pub fn remount(&self, options: &str) {
-        run("mount", &["-o", &format!("remount,{options}"), self.path.to_str().unwrap()]).unwrap();
+        let done = run("mount", &["-o", &format!("remount,{options}"), self.path.to_str().unwrap()]);
+        done.unwrap_or_else(|why| panic!("{options}, {:?} in use: {why}", self.used()));
     }
 
     /// Bytes and inodes that are in use.

@@ -22,7 +22,7 @@ const LOWERS: usize = 128;
 type Client<'a> = &'a dyn Fn(&[&str]) -> Command;
 
 /// `create`, without a name, of the real image.
-pub fn create(bench: &Bench, name: &str) -> Result<Row> {
+pub fn create(bench: &Bench<'_>, name: &str) -> Result<Row> {
     beside_docker(bench, name, |client| {
         let (time, ids) = create_some(bench, client)?;
         remove_some(bench, client, &ids)?;
@@ -31,7 +31,7 @@ pub fn create(bench: &Bench, name: &str) -> Result<Row> {
 }
 
 /// `rm` of a container that was created.
-pub fn remove(bench: &Bench, name: &str) -> Result<Row> {
+pub fn remove(bench: &Bench<'_>, name: &str) -> Result<Row> {
     beside_docker(bench, name, |client| {
         let (_, ids) = create_some(bench, client)?;
         remove_some(bench, client, &ids)
@@ -39,7 +39,7 @@ pub fn remove(bench: &Bench, name: &str) -> Result<Row> {
 }
 
 /// Measures in our store and in Docker's, with the real image loaded into both.
-fn beside_docker(bench: &Bench, name: &str, turn: impl Fn(Client<'_>) -> Result<f64>) -> Result<Row> {
+fn beside_docker(bench: &Bench<'_>, name: &str, turn: impl Fn(Client<'_>) -> Result<f64>) -> Result<Row> {
     let image = &bench.images.docker;
     run(&mut bench.ours.load(&image.path))?;
     run(bench.peers.docker(&["load", "--quiet", "--input"]).arg(&image.path))?;
@@ -54,7 +54,7 @@ fn beside_docker(bench: &Bench, name: &str, turn: impl Fn(Client<'_>) -> Result<
 }
 
 /// Creates containers one after another; returns the time of one and their IDs.
-fn create_some(bench: &Bench, client: Client<'_>) -> Result<(f64, Vec<String>)> {
+fn create_some(bench: &Bench<'_>, client: Client<'_>) -> Result<(f64, Vec<String>)> {
     bench.ground.settle()?;
     let mut ids = Vec::new();
     let mut time = 0.0;
@@ -70,7 +70,7 @@ fn create_some(bench: &Bench, client: Client<'_>) -> Result<(f64, Vec<String>)> 
 }
 
 /// Removes containers one after another; returns the time of one.
-fn remove_some(bench: &Bench, client: Client<'_>, ids: &[String]) -> Result<f64> {
+fn remove_some(bench: &Bench<'_>, client: Client<'_>, ids: &[String]) -> Result<f64> {
     bench.ground.settle()?;
     let mut time = 0.0;
     for id in ids {
@@ -84,7 +84,7 @@ fn remove_some(bench: &Bench, client: Client<'_>, ids: &[String]) -> Result<f64>
 }
 
 /// `mount` of a container with [`LOWERS`] layers below it.
-pub fn mount(bench: &Bench, name: &str) -> Result<Row> {
+pub fn mount(bench: &Bench<'_>, name: &str) -> Result<Row> {
     let dir = bench.ground.path("deep");
     run(&mut bench.ours.load(&deep(&dir, LOWERS - 1)?))?;
     bench.ours.run(&["create", "--name", "deep", "deep:1"])?;

@@ -14,7 +14,7 @@ use crate::Result;
 const MEMORY: Goal = Goal::Below(Metric::Peak, 256.0 * 1024.0 * 1024.0);
 
 /// docker-archive with plain layers, beside Docker, podman and the floor: GNU tar, one layer after another.
-pub fn plain(bench: &Bench, name: &str) -> Result<Row> {
+pub fn plain(bench: &Bench<'_>, name: &str) -> Result<Row> {
     let image = &bench.images.docker;
     let layers = bench.images.layers(&bench.ground.path("floor"))?;
     let contenders = vec![
@@ -44,7 +44,7 @@ pub fn plain(bench: &Bench, name: &str) -> Result<Row> {
 }
 
 /// OCI archive with gzip layers, beside containerd and skopeo.
-pub fn gzip(bench: &Bench, name: &str) -> Result<Row> {
+pub fn gzip(bench: &Bench<'_>, name: &str) -> Result<Row> {
     let image = &bench.images.gzip;
     let contenders = vec![
         Contender::new(OURS, || ours(bench, image)),
@@ -62,7 +62,7 @@ pub fn gzip(bench: &Bench, name: &str) -> Result<Row> {
 }
 
 /// OCI layout with zstd layers, beside skopeo.
-pub fn zstd(bench: &Bench, name: &str) -> Result<Row> {
+pub fn zstd(bench: &Bench<'_>, name: &str) -> Result<Row> {
     let image = &bench.images.zstd;
     let contenders = vec![
         Contender::new(OURS, || ours(bench, image)),
@@ -71,7 +71,7 @@ pub fn zstd(bench: &Bench, name: &str) -> Result<Row> {
     take_turns(bench, name, contenders, vec![Goal::Faster(Metric::Time, "skopeo", 4.0), MEMORY])
 }
 
-fn ours(bench: &Bench, image: &Image) -> Result<Sample> {
+fn ours(bench: &Bench<'_>, image: &Image) -> Result<Sample> {
     image.warm()?;
     bench.ground.settle()?;
     let (time, peak) = timed_with_peak(&mut bench.ours.load(&image.path), &bench.ground.log())?;
@@ -80,7 +80,7 @@ fn ours(bench: &Bench, image: &Image) -> Result<Sample> {
     Ok(vec![(Metric::Time, time), (Metric::Peak, peak)])
 }
 
-fn docker(bench: &Bench, image: &Image) -> Result<Sample> {
+fn docker(bench: &Bench<'_>, image: &Image) -> Result<Sample> {
     image.warm()?;
     bench.ground.settle()?;
     let mut load = bench.peers.docker(&["load", "--quiet", "--input"]);
@@ -90,14 +90,14 @@ fn docker(bench: &Bench, image: &Image) -> Result<Sample> {
     Ok(vec![(Metric::Time, time)])
 }
 
-fn podman_load(bench: &Bench, image: &Image) -> Command {
+fn podman_load(bench: &Bench<'_>, image: &Image) -> Command {
     let mut load = bench.peers.podman(&["load", "--quiet", "--input"]);
     load.arg(&image.path);
     load
 }
 
 /// `load` is what brings the image into podman's store: podman's own command, or skopeo's.
-fn podman(bench: &Bench, image: &Image, load: &mut Command) -> Result<Sample> {
+fn podman(bench: &Bench<'_>, image: &Image, load: &mut Command) -> Result<Sample> {
     image.warm()?;
     bench.ground.settle()?;
     let time = timed(load, &bench.ground.log())?;
@@ -107,7 +107,7 @@ fn podman(bench: &Bench, image: &Image, load: &mut Command) -> Result<Sample> {
 }
 
 /// `ctr images import`, which unpacks into snapshots unless it is told not to: that it did is verified.
-fn containerd(bench: &Bench, image: &Image) -> Result<Sample> {
+fn containerd(bench: &Bench<'_>, image: &Image) -> Result<Sample> {
     let ctr = |args: &[&str]| run(&mut bench.peers.ctr(args));
     image.warm()?;
     bench.ground.settle()?;

@@ -11,7 +11,7 @@ use super::table::{Goal, Row, Sample, Samples, figure};
 use crate::Result;
 
 /// Sets up a row, measures it and cleans up; the row has the name given.
-type Measure = fn(&Bench, &str) -> Result<Row>;
+type Measure = fn(&Bench<'_>, &str) -> Result<Row>;
 
 /// All rows, in the order of the table.
 const ROWS: &[(&str, Measure)] = &[
@@ -27,12 +27,18 @@ const ROWS: &[(&str, Measure)] = &[
 ];
 
 /// Measures every row that was asked for.
-pub fn run(bench: &Bench, results: &mut Vec<Row>) -> Result<()> {
-    for (name, row) in ROWS.iter().filter(|(name, _)| bench.options.wants(name)) {
+pub fn run(bench: &Bench<'_>, results: &mut Vec<Row>) -> Result<()> {
+    for (name, row) in ROWS.iter().filter(|(name, _)| wanted(&bench.options.only, name)) {
         let row = row(bench, name).map_err(|e| format!("{name}, on {}: {e}", bench.ground.kind))?;
         results.push(row);
     }
     Ok(())
+}
+
+/// Whether a row was asked for: by its name, or by a part that is not the name of another one.
+fn wanted(only: &[String], row: &str) -> bool {
+    let is_name = |text: &str| ROWS.iter().any(|(name, _)| *name == text);
+    only.is_empty() || only.iter().any(|text| text == row || (!is_name(text) && row.contains(text.as_str())))
 }
 
 /// One program that takes its turn in every round: prepares, measures, verifies and cleans up.
@@ -47,32 +53,35 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Runs the rounds of one row: each contender once a round.
+/// Runs the rounds of one row: each contender once a round, and another one first each time, so that nobody always
+/// finds the disk as the same other one left it.
 fn take_turns(
-    bench: &Bench,
+    bench: &Bench<'_>,
     name: &str,
     mut contenders: Vec<Contender<'_>>,
     goals: Vec<Goal>,
 ) -> Result<Row> {
+    let (kind, rounds) = (bench.ground.kind, bench.options.rounds);
     let mut all: Vec<Samples> = contenders.iter().map(|_| Samples::new()).collect();
-    for round in 1..=bench.options.rounds {
-        for (contender, samples) in contenders.iter_mut().zip(&mut all) {
+    for round in 0..rounds {
+        for turn in 0..contenders.len() {
+            let next = (round + turn) % contenders.len();
+            let contender = &mut contenders[next];
             let sample = (contender.turn)().map_err(|e| format!("{}: {e}", contender.name))?;
             let figures: Vec<String> = sample.iter().map(|(metric, value)| figure(*metric, *value)).collect();
-            let rounds = bench.options.rounds;
             eprintln!(
-                "{name}, {}, round {round}/{rounds}: {} {}",
-                bench.ground.kind,
+                "{name}, {kind}, round {} of {rounds}: {} {}",
+                round + 1,
                 contender.name,
                 figures.join(", ")
             );
             for (metric, value) in sample {
-                samples.entry(metric).or_default().push(value);
+                all[next].entry(metric).or_default().push(value);
             }
         }
     }
     let contenders = contenders.iter().map(|contender| contender.name.to_string()).zip(all).collect();
-    Ok(Row { name: name.to_string(), on: bench.ground.kind, contenders, goals })
+    Ok(Row { name: name.to_string(), on: kind, contenders, goals })
 }
 
 /// Fails unless `id` is among the image IDs that a program lists.
@@ -81,4 +90,20 @@ fn expect_image(listed: &str, id: &str) -> Result<()> {
         return Ok(());
     }
     Err(format!("image {id} is not there, but {listed:?}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_named_by_its_name_or_a_part_of_it() {
+        let rows = |only: &[&str]| -> Vec<&str> {
+            let only: Vec<String> = only.iter().map(|text| (*text).to_owned()).collect();
+            ROWS.iter().map(|(name, _)| *name).filter(|name| wanted(&only, name)).collect()
+        };
+        assert_eq!(rows(&["rm"]), ["rm"]);
+        assert_eq!(rows(&["OCI", "ps"]), ["load OCI gzip", "load OCI zstd", "ps -a --size"]);
+        assert_eq!(rows(&[]).len(), ROWS.len());
+    }
 }

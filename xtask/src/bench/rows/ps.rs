@@ -16,7 +16,7 @@ use crate::Result;
 const WRITTEN: &str = "log of a container\n";
 
 /// Beside podman. The row says how many containers there were.
-pub fn size(bench: &Bench, name: &str) -> Result<Row> {
+pub fn size(bench: &Bench<'_>, name: &str) -> Result<Row> {
     let containers = bench.options.containers;
     let image = &bench.images.docker;
     let name = format!("{name}, {containers} containers");
@@ -65,7 +65,7 @@ fn create_all(command: &Command, times: usize) -> Result<()> {
 }
 
 /// Writes into the upper directory of each of our containers.
-fn write_ours(bench: &Bench) -> Result<()> {
+fn write_ours(bench: &Bench<'_>) -> Result<()> {
     for mount in fs::read_dir(bench.ours.path("image/overlay2/layerdb/mounts"))? {
         let id = fs::read_to_string(mount?.path().join("mount-id"))?;
         write(&bench.ours.layers().join(id.trim()).join("diff"))?;
@@ -74,7 +74,7 @@ fn write_ours(bench: &Bench) -> Result<()> {
 }
 
 /// Writes into the upper directory of each of podman's containers.
-fn write_podmans(bench: &Bench) -> Result<()> {
+fn write_podmans(bench: &Bench<'_>) -> Result<()> {
     let store = bench.peers.path("podman/root");
     let containers: Value =
         serde_json::from_str(&fs::read_to_string(store.join("overlay-containers/containers.json"))?)?;

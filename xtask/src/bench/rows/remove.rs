@@ -15,7 +15,7 @@ use crate::Result;
 /// How long the space may take to come back before the benchmark gives up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub fn image(bench: &Bench, name: &str) -> Result<Row> {
+pub fn image(bench: &Bench<'_>, name: &str) -> Result<Row> {
     let image = &bench.images.docker;
     let contenders = vec![
         Contender::new(OURS, || {

@@ -10,7 +10,7 @@ use super::super::table::{Goal, Metric, OURS, Row, Sample};
 use super::{Contender, take_turns};
 use crate::Result;
 
-pub fn save(bench: &Bench, name: &str) -> Result<Row> {
+pub fn save(bench: &Bench<'_>, name: &str) -> Result<Row> {
     let image = &bench.images.docker;
     run(&mut bench.ours.load(&image.path))?;
     run(bench.peers.docker(&["load", "--quiet", "--input"]).arg(&image.path))?;
