@@ -27,5 +27,5 @@ pub use driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
 pub use error::{Error, Result};
 pub use finding::{Damage, Finding};
 pub use overlay2::Overlay2;
-pub use select::{Config, open, prior_states, select};
+pub use select::{Config, is_known, open, prior_states, select};
 pub use vfs::Vfs;

@@ -88,6 +88,11 @@ const KNOWN: &[Known] = &[
     },
 ];
 
+/// Whether there is a driver of that name.
+pub fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|known| known.name == name)
+}
+
 /// Opens the driver of that name, whether it works on this machine or not.
 ///
 /// # Errors

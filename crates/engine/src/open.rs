@@ -113,6 +113,10 @@ impl Engine {
 
 /// For reading, the chosen driver's part of the root must be there: opening a driver makes it.
 fn require_data(root: &Path, driver: Option<&str>) -> Result<()> {
+    // An unknown name has an error of its own, which is the driver's to tell.
+    if driver.is_some_and(|name| !drivers::is_known(name)) {
+        return Ok(());
+    }
     let mut have = DataRoot::drivers(root)?;
     have.retain(|name| root.join(name).is_dir());
     let Some(first) = have.first() else {
