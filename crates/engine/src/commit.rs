@@ -44,7 +44,8 @@ impl Engine {
         let mut layers = self.new_layers(&work)?;
         // The driver writes the changes as an archive, and the archive is unpacked as a new layer: one way for all
         // drivers, and the layer is what a load of it would give.
-        let (reader, writer) = std::io::pipe().map_err(Error::io("make a pipe for", "the container's changes"))?;
+        let (reader, writer) =
+            std::io::pipe().map_err(Error::io("make a pipe for", "the container's changes"))?;
         let (written, unpacked) = std::thread::scope(|scope| {
             let producer = scope.spawn(move || self.write_diff(&mount, writer));
             let unpacked = layers.unpack("of the container", Box::new(reader), None, below.as_ref(), &Silent);

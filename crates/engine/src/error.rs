@@ -25,7 +25,9 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// An image's layer is not what its configuration says.
-    #[error("layer {name}: its content has the digest {found}, the image says {expected}: the archive is damaged or was tampered with")]
+    #[error(
+        "layer {name}: its content has the digest {found}, the image says {expected}: the archive is damaged or was tampered with"
+    )]
     WrongDiffId {
         /// The layer's name in the archive.
         name: String,
@@ -95,7 +97,11 @@ impl Error {
 
     /// A thread of ours panicked: a fault of layercake, reported as an error of the verb.
     pub(crate) fn thread(doing: &str, name: &str) -> Self {
-        Self::Io { op: "run", subject: format!("thread {doing} {name}"), source: std::io::Error::other("it panicked") }
+        Self::Io {
+            op: "run",
+            subject: format!("thread {doing} {name}"),
+            source: std::io::Error::other("it panicked"),
+        }
     }
 
     /// Says which layer it was about.
@@ -110,7 +116,9 @@ impl Error {
     pub fn is_full(&self) -> bool {
         match self {
             // A transparent error hides the one in it from `source`.
-            Self::Sys(e) | Self::Store(store::Error::Sys(e)) | Self::Changeset(changeset::Error::Sys(e)) => e.is_full(),
+            Self::Sys(e) | Self::Store(store::Error::Sys(e)) | Self::Changeset(changeset::Error::Sys(e)) => {
+                e.is_full()
+            }
             Self::Driver(e) => e.is_full(),
             Self::Layer { source, .. } => source.is_full(),
             other => {

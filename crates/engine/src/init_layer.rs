@@ -58,11 +58,17 @@ pub(crate) fn workdir_archive(workdir: &str, below: &Lowers) -> Result<Option<Ve
         match below.lookup(&path)?.map(|found| found.meta.kind) {
             Some(FileKind::Dir) => {}
             Some(FileKind::Symlink) => return Ok(None),
-            Some(_) => return Err(Error::invalid(format!("Cannot mkdir: /{} is not a directory", path.display()))),
+            Some(_) => {
+                return Err(Error::invalid(format!("Cannot mkdir: /{} is not a directory", path.display())));
+            }
             None => {
                 missing = true;
                 let name = path.as_os_str().as_encoded_bytes();
-                writer.append_header(&Entry { mode: 0o755, mtime: tar_now(), ..Entry::new(name, Kind::Directory) })?;
+                writer.append_header(&Entry {
+                    mode: 0o755,
+                    mtime: tar_now(),
+                    ..Entry::new(name, Kind::Directory)
+                })?;
             }
         }
     }

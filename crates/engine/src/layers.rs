@@ -89,7 +89,10 @@ impl<'a> NewLayers<'a> {
         let parent = parent.map(|p| p.chain);
         let chain = ChainId::extend(parent.as_ref(), &diff_id);
         self.note(std::iter::once((id.clone(), chain)))?;
-        self.push(NewLayer::finish(staged, LayerRecord { chain, diff: diff_id, parent, cache_id: id, size })?);
+        self.push(NewLayer::finish(
+            staged,
+            LayerRecord { chain, diff: diff_id, parent, cache_id: id, size },
+        )?);
         Ok(Some(diff_id))
     }
 
@@ -111,7 +114,13 @@ impl<'a> NewLayers<'a> {
 impl Engine {
     /// Begins a set of new layers.
     pub(crate) fn new_layers<'a>(&'a self, work: &'a Work<'a>) -> Result<NewLayers<'a>> {
-        Ok(NewLayers { engine: self, work, stage: self.driver.stage()?, layers: Vec::new(), shared: Vec::new() })
+        Ok(NewLayers {
+            engine: self,
+            work,
+            stage: self.driver.stage()?,
+            layers: Vec::new(),
+            shared: Vec::new(),
+        })
     }
 
     /// Publishes synced layers, the driver's part before the record that names it. If a layer of the store that they
@@ -128,14 +137,18 @@ impl Engine {
             match self.store.layers().find(&before.chain) {
                 Ok(Some(now)) if now.cache_id == before.cache_id => {}
                 Ok(Some(now)) => drop(moved.insert(now.chain, now.cache_id)),
-                Ok(None) | Err(store::Error::BrokenLayer { .. }) => return Err(Error::LayerVanished(before.chain)),
+                Ok(None) | Err(store::Error::BrokenLayer { .. }) => {
+                    return Err(Error::LayerVanished(before.chain));
+                }
                 Err(e) => return Err(e.into()),
             }
         }
         for layer in layers {
             let record = &layer.record;
             match self.store.layers().find(&record.chain) {
-                Ok(Some(theirs)) if self.is_whole(&theirs)? => drop(moved.insert(record.chain, theirs.cache_id)),
+                Ok(Some(theirs)) if self.is_whole(&theirs)? => {
+                    drop(moved.insert(record.chain, theirs.cache_id))
+                }
                 Ok(_) | Err(store::Error::BrokenLayer { .. }) => {
                     let parent = record.parent.and_then(|parent| moved.get(&parent));
                     if let Some(parent) = parent
@@ -155,7 +168,11 @@ impl Engine {
             // A record that is sound but whose files are not has to make room. Its files stay: layers on top of it may
             // be linked to them until `check --repair` links these to the new ones and sweeps the old.
             let damaged = matches!(self.store.layers().find(&layer.record.chain), Ok(Some(_)));
-            let old = if damaged { self.store.layers().begin_remove(lock, &[layer.record.chain])? } else { Vec::new() };
+            let old = if damaged {
+                self.store.layers().begin_remove(lock, &[layer.record.chain])?
+            } else {
+                Vec::new()
+            };
             match self.store.layers().publish(lock, layer.staged)? {
                 Published::New | Published::Replaced(_) => {}
                 // Under the lock nobody can have been faster.
@@ -197,7 +214,12 @@ impl Engine {
     }
 
     /// Notes images that are about to be published and are new, so that a crash leaves none without its names.
-    pub(crate) fn note_images(&self, _lock: &CommitLock<'_>, work: &Work<'_>, images: &[ImageId]) -> Result<()> {
+    pub(crate) fn note_images(
+        &self,
+        _lock: &CommitLock<'_>,
+        work: &Work<'_>,
+        images: &[ImageId],
+    ) -> Result<()> {
         let mut new = Vec::new();
         for id in images {
             if !self.store.images().exists(id)? {

@@ -63,7 +63,13 @@ pub struct Options {
 impl Options {
     /// Options with all defaults for the data root at `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), driver: None, storage_opts: Vec::new(), limits: Limits::default(), threads: None }
+        Self {
+            root: root.into(),
+            driver: None,
+            storage_opts: Vec::new(),
+            limits: Limits::default(),
+            threads: None,
+        }
     }
 }
 

@@ -12,9 +12,7 @@ impl Engine {
     pub fn find_image(&self, name: &str) -> Result<ImageId> {
         let missing = || Error::NoSuchImage(name.to_owned());
         match Reference::parse_any(name) {
-            Ok(AnyReference::Id(id)) => {
-                self.store.images().exists(&id)?.then_some(id).ok_or_else(missing)
-            }
+            Ok(AnyReference::Id(id)) => self.store.images().exists(&id)?.then_some(id).ok_or_else(missing),
             Ok(AnyReference::Named(reference)) => {
                 if let Some(id) = self.store.references().read()?.get(&reference) {
                     return Ok(id);

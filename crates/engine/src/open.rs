@@ -31,7 +31,9 @@ impl Engine {
             store: DataRoot::open(&root, driver.name(), mode)?,
             driver,
             limits: options.limits.clone(),
-            threads: options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            threads: options
+                .threads
+                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
         };
         if access == Access::Write {
             engine.sweep()?;
@@ -125,11 +127,13 @@ fn require_data(root: &Path, driver: Option<&str>) -> Result<()> {
     let root = root.display();
     match driver {
         Some(name) if have.iter().any(|known| known == name) => Ok(()),
-        Some(name) => Err(Error::invalid(format!("the data root {root} has nothing of the storage driver {name}"))),
-        // As in Docker, data of vfs does not choose the driver (moby.md §10.1).
-        None if have == ["vfs"] => {
-            Err(Error::invalid(format!("the data root {root} has data of {first} only: use --storage-driver {first}")))
+        Some(name) => {
+            Err(Error::invalid(format!("the data root {root} has nothing of the storage driver {name}")))
         }
+        // As in Docker, data of vfs does not choose the driver (moby.md §10.1).
+        None if have == ["vfs"] => Err(Error::invalid(format!(
+            "the data root {root} has data of {first} only: use --storage-driver {first}"
+        ))),
         None => Ok(()),
     }
 }
@@ -139,8 +143,9 @@ fn driver_config(root: &Path, options: &Options) -> Result<Config> {
     for (key, value) in &options.storage_opts {
         if key == MAX_LAYERS {
             let layers = value.parse().ok().filter(|layers| (1..=500).contains(layers));
-            config.max_lowers =
-                layers.ok_or_else(|| Error::invalid(format!("{MAX_LAYERS}={value}: a number from 1 to 500 is needed")))?;
+            config.max_lowers = layers.ok_or_else(|| {
+                Error::invalid(format!("{MAX_LAYERS}={value}: a number from 1 to 500 is needed"))
+            })?;
         } else {
             config.options.push(format!("{key}={value}"));
         }

@@ -84,7 +84,9 @@ impl Engine {
                     None => {
                         let config = self.store.images().get(&id)?;
                         let Some(top) = config.chain_id() else {
-                            return Err(Error::invalid(format!("{name}: an image without layers cannot be saved")));
+                            return Err(Error::invalid(format!(
+                                "{name}: an image without layers cannot be saved"
+                            )));
                         };
                         let layers = self.store.layers().chain(&top)?;
                         images.push(Saved { id, config, layers, references: BTreeSet::new() });
@@ -108,7 +110,9 @@ impl Engine {
         {
             let all: Vec<_> = repositories
                 .iter()
-                .filter(|(known, _)| known.canonical_name() == reference.canonical_name() && known.tag().is_some())
+                .filter(|(known, _)| {
+                    known.canonical_name() == reference.canonical_name() && known.tag().is_some()
+                })
                 .map(|(known, id)| (id, Some(known)))
                 .collect();
             if !all.is_empty() {
@@ -120,12 +124,18 @@ impl Engine {
             Error::NoSuchImage(_) => Error::NoSuchImage(name.to_owned()),
             other => other,
         })?;
-        let reference = Reference::parse(name).ok().filter(|reference| repositories.get(reference) == Some(id));
+        let reference =
+            Reference::parse(name).ok().filter(|reference| repositories.get(reference) == Some(id));
         Ok(vec![(id, reference.filter(|reference| reference.tag().is_some()))])
     }
 
     /// The image's part of `manifest.json`.
-    fn archive_image(&self, image: &Saved, config: &Descriptor, layers: &[Descriptor]) -> Result<ArchiveImage> {
+    fn archive_image(
+        &self,
+        image: &Saved,
+        config: &Descriptor,
+        layers: &[Descriptor],
+    ) -> Result<ArchiveImage> {
         let tags: Vec<String> = image.references.iter().map(Reference::familiar).collect();
         Ok(ArchiveImage {
             config: blob_path(&config.digest),

@@ -22,13 +22,7 @@ pub fn replace(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Resul
 
 /// As [`replace`], with the temporary file in `aside`, a directory of the same file system: for parents that nobody
 /// sweeps.
-pub fn replace_by(
-    aside: impl AsFd,
-    parent: impl AsFd,
-    name: &OsStr,
-    mode: u32,
-    data: &[u8],
-) -> Result<()> {
+pub fn replace_by(aside: impl AsFd, parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<()> {
     let temp = temp_name(name);
     let written = create(&aside, &temp, mode, data).and_then(|()| dir::rename(&aside, &temp, &parent, name));
     if written.is_err() {

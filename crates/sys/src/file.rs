@@ -3,9 +3,9 @@
 use rustix::fs as rfs;
 use rustix::io::Errno;
 
-use crate::{AsFd, OwnedFd};
 use crate::error::{At, Result};
 use crate::record::{self, Op};
+use crate::{AsFd, OwnedFd};
 
 /// Writes all of `data` at the file's position.
 pub fn write_all(fd: impl AsFd, mut data: &[u8]) -> Result<()> {

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use rustix::io::Errno;
 use rustix::fs::{self as rfs, AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid};
+use rustix::io::Errno;
 
 use crate::AsFd;
 use crate::dir::component;

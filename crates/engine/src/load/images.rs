@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use model::manifest::{
-    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, ArchiveImage, Descriptor, Document, Index, Manifest, media_type,
+    ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, ArchiveImage, Descriptor, Document, Index, Manifest,
+    media_type,
 };
 use model::{Digest, ImageConfig, Platform, Reference};
 
@@ -48,7 +49,15 @@ pub(crate) fn find(source: &Source, platform: Option<&Platform>) -> Result<Vec<I
     };
     let host = Platform::host();
     let mut images = Vec::new();
-    oci_images(source, &index, platform.unwrap_or(&host), platform.is_some(), None, INDEX_DEPTH, &mut images)?;
+    oci_images(
+        source,
+        &index,
+        platform.unwrap_or(&host),
+        platform.is_some(),
+        None,
+        INDEX_DEPTH,
+        &mut images,
+    )?;
     if images.is_empty() {
         return Err(Error::invalid("index.json names no image for this platform"));
     }
@@ -141,7 +150,10 @@ fn image(config: Vec<u8>, layers: Vec<Layer>, mut references: Vec<Reference>) ->
     let config = ImageConfig::parse(config)?;
     let diffs = config.diff_ids().len();
     if layers.len() != diffs {
-        return Err(Error::invalid(format!("invalid manifest, layers length mismatch: expected {diffs}, got {}", layers.len())));
+        return Err(Error::invalid(format!(
+            "invalid manifest, layers length mismatch: expected {diffs}, got {}",
+            layers.len()
+        )));
     }
     let mut seen = BTreeSet::new();
     references.retain(|r| seen.insert(r.canonical()));

@@ -150,7 +150,12 @@ impl Engine {
     }
 
     /// Unpacks the new layers of `plan` into `layers`.
-    fn unpack_plan(&self, layers: &mut NewLayers<'_>, plan: &Plan<'_>, progress: &dyn Progress) -> Result<()> {
+    fn unpack_plan(
+        &self,
+        layers: &mut NewLayers<'_>,
+        plan: &Plan<'_>,
+        progress: &dyn Progress,
+    ) -> Result<()> {
         let ids: Vec<CacheId> = plan.new.iter().map(|_| crate::layers::new_cache_id()).collect();
         let mut cache_ids: BTreeMap<ChainId, CacheId> =
             plan.shared.iter().map(|(chain, record)| (*chain, record.cache_id.clone())).collect();
@@ -182,7 +187,8 @@ impl Engine {
                 let finished = self.driver.finish(layers.stage(), id, applied);
                 let size = finished.map_err(|e| Error::from(e).in_layer(&new.layer.name))?;
                 let cache_id = id.clone();
-                let entry = LayerRecord { chain: new.chain, diff: diff_id, parent: new.parent, cache_id, size };
+                let entry =
+                    LayerRecord { chain: new.chain, diff: diff_id, parent: new.parent, cache_id, size };
                 layers.push(NewLayer::finish(record, entry)?);
             }
         }

@@ -55,7 +55,10 @@ impl Blob {
     /// The whole blob, which must not be longer than `limit` bytes.
     pub fn bytes(&self, name: &str, limit: u64) -> Result<Vec<u8>> {
         if self.len > limit {
-            return Err(Error::invalid(format!("{name} has {} bytes; at most {limit} are accepted", self.len)));
+            return Err(Error::invalid(format!(
+                "{name} has {} bytes; at most {limit} are accepted",
+                self.len
+            )));
         }
         let mut bytes = Vec::new();
         self.reader().read_to_end(&mut bytes).map_err(Error::io("read", name))?;
@@ -102,7 +105,12 @@ pub(crate) enum Member {
 impl Source {
     /// Opens `input`. An archive that is compressed or comes through a pipe is first written to
     /// a scratch file, because its index stands at its end.
-    pub fn open(input: Input, spool: Spool<'_>, limits: &compress::Limits, progress: &dyn Progress) -> Result<Self> {
+    pub fn open(
+        input: Input,
+        spool: Spool<'_>,
+        limits: &compress::Limits,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         match input {
             Input::Path(path) if path.is_dir() => Ok(Self::Layout(Root::open(&path)?)),
             Input::Path(path) => {

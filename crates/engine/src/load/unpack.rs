@@ -13,8 +13,8 @@ use model::progress::{Phase, Progress};
 use model::{CacheId, DiffId};
 
 use super::pipeline;
-use crate::error::{Error, Result};
 use crate::Engine;
+use crate::error::{Error, Result};
 
 /// A layer to unpack.
 pub(crate) struct Job<'a> {
@@ -86,7 +86,13 @@ impl Engine {
         Ok(unpacked)
     }
 
-    fn unpack_job(&self, stage: &Stage, job: Job<'_>, item: &str, progress: &dyn Progress) -> Result<Unpacked> {
+    fn unpack_job(
+        &self,
+        stage: &Stage,
+        job: Job<'_>,
+        item: &str,
+        progress: &dyn Progress,
+    ) -> Result<Unpacked> {
         let applier = self.driver.applier(stage, job.cache_id, &self.unpack_options())?;
         let record = tar_split::gzip(BufWriter::with_capacity(256 << 10, job.record));
         let (_, plain) = compress::open(job.input, self.limits.decompress)?;

@@ -37,7 +37,8 @@ impl Engine {
             return Ok(garbage);
         }
         if survey.build_cache == BuildKit::Unreadable {
-            let text = "buildkit/snapshots.db cannot be read: anything may be BuildKit's, so garbage was left alone";
+            let text =
+                "buildkit/snapshots.db cannot be read: anything may be BuildKit's, so garbage was left alone";
             garbage.warning = Some(text.to_owned());
             return Ok(garbage);
         }

@@ -118,8 +118,10 @@ fn write(root: &std::path::Path, driver: &str, chance: &mut Chance) -> (&'static
 
 fn commit(engine: &Engine, container: &str) -> engine::Result<()> {
     let id = engine.find_container(container)?;
-    let options =
-        engine::commit::CommitOptions { reference: Some("c:1".parse()?), ..engine::commit::CommitOptions::default() };
+    let options = engine::commit::CommitOptions {
+        reference: Some("c:1".parse()?),
+        ..engine::commit::CommitOptions::default()
+    };
     engine.commit(&id, &options).map(drop)
 }
 

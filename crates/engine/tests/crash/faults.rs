@@ -124,7 +124,7 @@ fn full_disk(driver: &'static str) {
     for percent in [0, 1, 5, 20, 45, 70, 90] {
         for (name, load) in [("file", load as fn(&Engine, &Path) -> _), ("pipe", load_stream)] {
             let context = format!("{driver}, {percent}% of the bytes, from a {name}");
-            shelf.volume.remount(&format!("size={}", shelf.used.0 + needed_bytes * percent / 100));
+            shelf.volume.remount(&format!("size={}", shelf.volume.used().0 + needed_bytes * percent / 100));
             let error = load(&engine, &archive).expect_err(&context);
             assert!(error.is_full(), "{context}: {error}");
             assert_clear(&error, "no space left", &context);
@@ -258,8 +258,10 @@ fn a_disk_that_fails_at_the_sync() {
         let engine = shop::open(&root, driver);
         shop::load(&engine, &shop::image_a()).unwrap();
         let before = sound::view(&engine);
-        let random: Vec<u8> = (0..24_u32 << 18).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-        let (_dir, archive) = archive(&Image::new().layer(Builder::new().file("x", random).build()).tag("large:1"));
+        let random: Vec<u8> =
+            (0..24_u32 << 18).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let (_dir, archive) =
+            archive(&Image::new().layer(Builder::new().file("x", random).build()).tag("large:1"));
         let error = load(&engine, &archive).expect_err(driver);
         // Kernels differ in what they tell, and a file system that cannot write its journal goes read-only.
         let text = error.to_string();

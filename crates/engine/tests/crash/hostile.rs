@@ -50,7 +50,9 @@ impl Scene {
     }
 
     fn look_outside(&self) -> Vec<String> {
-        let beside = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| format!("{:?}", entry.unwrap().file_name()));
+        let beside = std::fs::read_dir(self.dir.path())
+            .unwrap()
+            .map(|entry| format!("{:?}", entry.unwrap().file_name()));
         let mut lines: Vec<String> = beside.collect();
         lines.sort();
         lines.extend(tree::dump(&self.dir.path().join("victim")));
@@ -79,7 +81,8 @@ impl Scene {
     fn refuses_layer(&self, what: &str, layer: impl Into<Vec<u8>>, words: &[&str]) {
         let layer = layer.into();
         let name = digest(&layer)["sha256:".len()..].to_owned();
-        let image = Image::new().layer(shop::single("below")).layer(layer).layer(shop::single("above")).tag("evil:1");
+        let image =
+            Image::new().layer(shop::single("below")).layer(layer).layer(shop::single("above")).tag("evil:1");
         self.refuses(what, image.archive(), &[&[name.as_str()], words].concat());
     }
 
@@ -156,14 +159,20 @@ fn deletions_that_are_none() {
             scene.refuses_layer(name, Builder::new().file(name, "").build(), &["layer entry"]);
         }
         let content = Builder::new().file(".wh.x", "content").build();
-        scene.refuses_layer("whiteout with content", content, &["layer entry .wh.x", "whiteout with content"]);
+        scene.refuses_layer(
+            "whiteout with content",
+            content,
+            &["layer entry .wh.x", "whiteout with content"],
+        );
         let attributes = |e: &mut archive::tar::Entry| {
             for key in ["trusted.overlay.opaque", "trusted.overlay.redirect", "user.overlay.opaque"] {
                 let name = format!("SCHILY.xattr.{key}");
                 e.pax.push((name.into_bytes(), b"y".to_vec()));
             }
         };
-        scene.load(Image::new().layer(Builder::new().dir_with("d", attributes).build()).tag("x:1").archive()).unwrap();
+        scene
+            .load(Image::new().layer(Builder::new().dir_with("d", attributes).build()).tag("x:1").archive())
+            .unwrap();
         let top = scene.engine.store().images().get(&scene.engine.find_image("x:1").unwrap()).unwrap();
         let record = scene.engine.store().layers().get(&top.chain_id().unwrap()).unwrap();
         let root = scene.engine.driver().layer_root(&record.cache_id).unwrap();
@@ -248,7 +257,8 @@ impl Scene {
         gzip.write_all(layer).unwrap();
         let compressed = gzip.finish().unwrap();
         let name = digest(&compressed)["sha256:".len()..].to_owned();
-        let image = Image { diff_ids: Some(vec![digest(layer)]), ..Image::new().layer(compressed).tag("evil:1") };
+        let image =
+            Image { diff_ids: Some(vec![digest(layer)]), ..Image::new().layer(compressed).tag("evil:1") };
         self.refuses(what, image.archive(), &[&name, word]);
     }
 }
@@ -313,7 +323,8 @@ fn archives_of_images() {
         let layer_link = manifest(&entry("c.json", "l.tar", "evil:1")).file("c.json", &config);
         scene.refuses("layer linked outside", layer_link.symlink("l.tar", &secret).build(), &["l.tar"]);
         for tag in ["../../x", "UPPER:1", "a b", "x:../y", "sha256:aa", ":1", "x:"] {
-            let archive = manifest(&entry("c.json", "l.tar", tag)).file("c.json", &config).file("l.tar", &layer);
+            let archive =
+                manifest(&entry("c.json", "l.tar", tag)).file("c.json", &config).file("l.tar", &layer);
             scene.refuses(tag, archive.build(), &[]);
         }
         let large = manifest(&" ".repeat(9 << 20)).build();

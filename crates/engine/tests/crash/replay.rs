@@ -2,27 +2,33 @@
 //! with and without what no sync had made durable by then, and opened: the verb is done or not done, nothing else is
 //! lost, nothing is left over, and what was reported as done is done.
 
+use engine::Engine;
 use testkit::power::{Loss, Recording};
 
 use crate::verbs::{self, Verb};
 use crate::{shop, sound};
 
-/// Of the moments in which a stage is filled, one in so many is looked at.
+/// Of the moments in which a stage is filled or the trash emptied, one in so many is looked at.
 const STRIDE: usize = 5;
+/// Power cuts after which the recovery suffers power cuts, too.
+const RECOVERIES: usize = 4;
 /// Failures that are printed.
 const SHOWN: usize = 5;
 
-fn each_moment(name: &str) {
+/// What is wrong after a power cut.
+type Faults = Vec<String>;
+
+fn replay(name: &str) {
     if !testkit::require_root(name) {
         return;
     }
     sys::process::clear_umask();
     for driver in shop::DRIVERS {
-        replay(driver, verbs::find(name));
+        replay_on(driver, verbs::find(name));
     }
 }
 
-fn replay(driver: &str, verb: &Verb) {
+fn replay_on(driver: &str, verb: &Verb) {
     let tmp = shop::temp();
     let root = tmp.path().join("root");
     let engine = shop::open(&root, driver);
@@ -35,42 +41,64 @@ fn replay(driver: &str, verb: &Verb) {
     sound::check(&engine, "after");
     assert_ne!(before, after, "{} changes nothing", verb.name);
 
+    let what = format!("{} on {driver}", verb.name);
+    each_cut(&what, driver, &recording, STRIDE, |engine, count, loss| {
+        let view = sound::view(engine);
+        let reported = count == recording.len();
+        if view != after && (reported || view != before) {
+            return differences(&before, &view, &after);
+        }
+        if view != before || *loss != Loss::Nothing || count % STRIDE != 0 {
+            return Faults::new();
+        }
+        let again = (verb.act)(engine).err().map(|e| format!("done again: {e}"));
+        again.into_iter().chain(sound::problems(engine)).collect()
+    });
+    for count in (1..=RECOVERIES).map(|n| n * recording.len() / (RECOVERIES + 1)) {
+        let copy = shop::temp();
+        recording.after(count, &Loss::Nothing).write_to(copy.path());
+        let (recovery, engine) = Recording::of(copy.path(), || shop::open(copy.path(), driver));
+        let recovered = sound::view(&engine);
+        let what = format!("recovery of {what}, {}", recording.last(count));
+        each_cut(&what, driver, &recovery, STRIDE, |engine, _, _| {
+            let view = sound::view(engine);
+            if view == recovered { Faults::new() } else { differences(&recovered, &view, &recovered) }
+        });
+    }
+}
+
+/// Looks at the store after each cut and each loss. Panics, once all were looked at, if it is not sound somewhere, or
+/// not as it should be.
+fn each_cut(
+    what: &str,
+    driver: &str,
+    recording: &Recording,
+    stride: usize,
+    look: impl Fn(&Engine, usize, &Loss) -> Faults,
+) {
     let mut failures = Vec::new();
-    for count in recording.moments(STRIDE) {
+    for count in recording.moments(stride) {
         for loss in recording.losses(count) {
-            let mut wrong = |text: &str, details: &[String]| {
-                let moment = recording.last(count);
-                failures.push(format!("{moment}, {loss:?} lost: {text}\n  {}", details.join("\n  ")));
-            };
             let copy = shop::temp();
             recording.after(count, &loss).write_to(copy.path());
             let engine = shop::open(copy.path(), driver);
-            let problems = sound::problems(&engine);
-            if !problems.is_empty() {
-                wrong("not sound", &problems);
-                continue;
+            let mut faults = sound::problems(&engine);
+            if faults.is_empty() {
+                faults = look(&engine, count, &loss);
             }
-            let view = sound::view(&engine);
-            let reported = count == recording.len();
-            if view != after && (reported || view != before) {
-                wrong("neither done nor not done", &difference(&before, &view, &after));
-            }
-            if view == before && loss == Loss::Nothing && count % STRIDE == 0 {
-                let done = (verb.act)(&engine).map_err(|e| e.to_string());
-                let problems: Vec<String> = done.err().into_iter().chain(sound::problems(&engine)).collect();
-                if !problems.is_empty() {
-                    wrong("done again", &problems);
-                }
+            if !faults.is_empty() {
+                let moment = recording.last(count);
+                failures.push(format!("{moment}, {loss:?} lost:\n  {}", faults.join("\n  ")));
             }
         }
     }
     let shown = failures.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
-    assert!(failures.is_empty(), "{} on {driver}: {} failures, of them:\n{shown}", verb.name, failures.len());
+    assert!(failures.is_empty(), "{what}: {} failures, of them:\n{shown}", failures.len());
 }
 
 /// What is only in one of these.
-fn difference(before: &[String], view: &[String], after: &[String]) -> Vec<String> {
-    let mut lines = Vec::new();
+fn differences(before: &[String], view: &[String], after: &[String]) -> Faults {
+    let mut lines = vec!["neither done nor not done".to_owned()];
     for line in view {
         let tag = match (before.contains(line), after.contains(line)) {
             (true, true) => continue,
@@ -88,11 +116,51 @@ fn difference(before: &[String], view: &[String], after: &[String]) -> Vec<Strin
     lines
 }
 
+/// A new store is empty at every moment.
+#[test]
+fn open() {
+    if !testkit::require_root("replay::open") {
+        return;
+    }
+    sys::process::clear_umask();
+    for driver in shop::DRIVERS {
+        let tmp = shop::temp();
+        let (recording, _) = Recording::of(tmp.path(), || shop::open(tmp.path(), driver));
+        each_cut(&format!("open on {driver}"), driver, &recording, 1, |engine, _, _| {
+            let loaded = shop::load(engine, &shop::image_a()).err().map(|e| format!("load: {e}"));
+            loaded.into_iter().chain(sound::problems(engine)).collect()
+        });
+    }
+}
+
+/// Emptying the trash changes nothing that anybody sees.
+#[test]
+fn reclaim() {
+    if !testkit::require_root("replay::reclaim") {
+        return;
+    }
+    sys::process::clear_umask();
+    for driver in shop::DRIVERS {
+        let tmp = shop::temp();
+        let engine = shop::open(tmp.path(), driver);
+        let verb = verbs::find("rmi_sharing");
+        (verb.prepare)(&engine);
+        (verb.act)(&engine).unwrap();
+        let view = sound::view(&engine);
+        let (recording, done) = Recording::of(tmp.path(), || engine.reclaim());
+        done.unwrap();
+        each_cut(&format!("reclaim on {driver}"), driver, &recording, STRIDE, |engine, _, _| {
+            let now = sound::view(engine);
+            if now == view { Faults::new() } else { differences(&view, &now, &view) }
+        });
+    }
+}
+
 macro_rules! replays {
     ($($name:ident)*) => {$(
         #[test]
         fn $name() {
-            each_moment(stringify!($name));
+            replay(stringify!($name));
         }
     )*
 

@@ -168,7 +168,10 @@ fn leftovers(root: &Path, below: &Path, problems: &mut Vec<String>) {
         let path = below.join(entry.file_name());
         let private = ["layercake/work", "layerdb/tmp", ".layercake/staging", ".layercake/trash"];
         let name = entry.file_name().to_string_lossy().into_owned();
-        if private.iter().any(|dir| below.ends_with(dir)) || name.contains(".tmp-") || name.ends_with("-removing") {
+        if private.iter().any(|dir| below.ends_with(dir))
+            || name.contains(".tmp-")
+            || name.ends_with("-removing")
+        {
             problems.push(format!("{} is left over", path.display()));
         } else if entry.file_type().unwrap().is_dir() && name != "diff" {
             leftovers(root, &path, problems);

@@ -17,7 +17,13 @@ fn create(world: &World, name: &str) -> ContainerId {
 }
 
 fn diff(world: &World, id: &ContainerId) -> Vec<String> {
-    world.engine.diff(id).unwrap().iter().map(|change| format!("{} {}", change.kind, change.path.display())).collect()
+    world
+        .engine
+        .diff(id)
+        .unwrap()
+        .iter()
+        .map(|change| format!("{} {}", change.kind, change.path.display()))
+        .collect()
 }
 
 fn read(path: &Path) -> String {
@@ -113,8 +119,11 @@ fn names_are_unique_and_checked() {
     world.load(image().archive()).unwrap();
     create(&world, "one");
     for name in ["one", "bad/name", "a"] {
-        let options =
-            CreateOptions { name: Some(name.to_owned()), image: "acme/app:1".to_owned(), ..Default::default() };
+        let options = CreateOptions {
+            name: Some(name.to_owned()),
+            image: "acme/app:1".to_owned(),
+            ..Default::default()
+        };
         assert!(world.engine.create(&options).is_err(), "{name}");
     }
     assert_eq!(world.engine.store().containers().list().unwrap().len(), 1);

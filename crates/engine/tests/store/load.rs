@@ -15,7 +15,8 @@ fn an_image_has_the_id_of_its_configuration_and_shares_layers_with_others() {
         let first = world.load(image().archive()).unwrap().remove(0);
         assert_eq!(first.image.to_string(), image().id());
         assert_eq!(first.references[0].familiar(), "acme/app:1");
-        let other = Image::new().layer(base()).layer(Builder::new().file("x", "x").build()).tag("acme/other:1");
+        let other =
+            Image::new().layer(base()).layer(Builder::new().file("x", "x").build()).tag("acme/other:1");
         world.load(other.archive()).unwrap();
         assert_eq!(world.engine.store().layers().list().unwrap().len(), 3);
         assert_eq!(world.engine.driver().list().unwrap().len(), 3);
@@ -48,7 +49,8 @@ fn layers_and_archives_come_in_every_compression() {
         ("xz", piped("xz", &["-c"], &layer)),
     ];
     for (what, packed) in forms {
-        let image = Image { diff_ids: Some(vec![DiffId::of(&layer).to_string()]), ..Image::new().layer(packed) };
+        let image =
+            Image { diff_ids: Some(vec![DiffId::of(&layer).to_string()]), ..Image::new().layer(packed) };
         let loaded = world.load(image.archive()).unwrap_or_else(|e| panic!("{what}: {e}"));
         assert_eq!(loaded[0].image.to_string(), image.id(), "{what}");
         let whole = world.load(piped("gzip", &["-c"], &image.archive())).unwrap();
@@ -72,7 +74,9 @@ fn layout(dir: &std::path::Path) -> String {
         let layers: Vec<_> = image
             .layers
             .iter()
-            .map(|layer| put("application/vnd.oci.image.layer.v1.tar+gzip", &compressed(Compression::Gzip, layer)))
+            .map(|layer| {
+                put("application/vnd.oci.image.layer.v1.tar+gzip", &compressed(Compression::Gzip, layer))
+            })
             .collect();
         let config = put("application/vnd.oci.image.config.v1+json", image.config().as_bytes());
         let manifest = json!({
@@ -150,7 +154,8 @@ fn a_blob_that_is_not_what_the_index_says_is_refused() {
         }
     }
     let world = World::new("vfs");
-    let error = world.engine.load(Input::Path(tmp.path().into()), &LoadOptions::default(), &Silent).unwrap_err();
+    let error =
+        world.engine.load(Input::Path(tmp.path().into()), &LoadOptions::default(), &Silent).unwrap_err();
     assert!(error.to_string().contains("the archive is damaged"), "{error}");
     world.assert_empty();
 }
