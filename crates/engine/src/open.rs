@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use drivers::Config;
-use store::{DataRoot, Mode, Undo};
+use store::{DataRoot, Intent, Mode, Undo};
 use sys::userns::{Ids, Privilege};
 
 use crate::{Access, Engine, Error, Options, Result};
@@ -103,6 +103,8 @@ impl Engine {
             Undo::RemoveImage(id) => Ok(self.store.images().remove(lock, &id)?),
             Undo::Unmount { container, mount_id, parent } => {
                 let work = self.store.begin()?;
+                // The note keeps the directory, and in it what says where the container stood.
+                work.note(&[Intent::Mount { container, mount_id }])?;
                 self.store.mounts().remove(lock, &work, &container)?;
                 self.driver.discard(&mount_id.into())?;
                 self.driver.discard(&mount_id.init().into())?;

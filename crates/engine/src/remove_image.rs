@@ -1,6 +1,6 @@
 //! Removes images and names of images (moby.md §12.5).
 //!
-//! What goes is worked out first, by Docker's rules, in a [`Plan`]; only then is anything changed, so an error leaves
+//! What goes is worked out first, by Docker's rules, in a `Plan`; only then is anything changed, so an error leaves
 //! the store as it was. All of it happens under one commit lock: nobody starts to use what is about to go.
 
 mod plan;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -132,6 +133,30 @@ impl Disk {
     /// The place of a path, whose directory must be there.
     pub fn place(&self, path: &Path) -> Option<Place> {
         Some((self.find(path.parent()?)?, path.file_name()?.to_owned()))
+    }
+
+    /// A number that two of these share if nobody can tell them apart by names, contents and modes.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash_node(ROOT, &mut hasher);
+        hasher.finish()
+    }
+
+    fn hash_node(&self, id: Id, hasher: &mut DefaultHasher) {
+        let node = &self.nodes[id];
+        (node.mode, &node.owner, &node.xattrs).hash(hasher);
+        match &node.what {
+            What::File(content) => content.hash(hasher),
+            What::Dir(names) => {
+                for (name, child) in names {
+                    name.hash(hasher);
+                    self.hash_node(*child, hasher);
+                }
+                "end".hash(hasher);
+            }
+            What::Symlink(target) => target.hash(hasher),
+            What::Special { kind, major, minor } => (kind, major, minor).hash(hasher),
+        }
     }
 
     /// Writes it all into the empty directory `to`. Inodes without a name are lost.
