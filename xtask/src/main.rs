@@ -1,7 +1,7 @@
 //! Tasks of the repository: `cargo xtask TASK`.
 //!
-//! `ci` runs all that has to pass ([`ci`]).
-//! `bench` runs layercake and its peers in turn on a real image and prints medians and ratios ([`bench`]).
+//! `ci` runs all that has to pass ([`mod@ci`]).
+//! `bench` runs layercake and its peers in turn on a real image and prints medians and ratios ([`mod@bench`]).
 
 mod bench;
 mod ci;

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`root`] | untrusted paths, resolved below a directory descriptor |
 //! | [`dir`] | one directory: open, list, create, rename, remove |
-//! | [`file`] | one file: write, copy, reflink, holes, sync |
+//! | [`mod@file`] | one file: write, copy, reflink, holes, sync |
 //! | [`meta`] | owner, mode, times |
 //! | [`xattr`] | extended attributes |
 //! | [`tree`] | whole trees: remove, copy |

@@ -14,10 +14,10 @@ pub fn print(text: &str) -> Result<(), Failure> {
     print_bytes(text.as_bytes())
 }
 
-/// Writes bytes to standard output, as [`print`] does.
+/// Writes bytes to standard output, as [`print()`] does.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     finish(out.write_all(bytes).and_then(|()| out.flush()))
@@ -26,7 +26,7 @@ pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
 /// What the end of a write to standard output means for the command.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn finish(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(err) if err.kind() != io::ErrorKind::BrokenPipe => {
