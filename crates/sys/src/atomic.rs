@@ -14,7 +14,7 @@ pub fn write(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<
     dir::sync(&parent)
 }
 
-/// As [`write`], but the name may still be the old file's after a power cut: for callers that sync the directory once
+/// As [`write()`], but the name may still be the old file's after a power cut: for callers that sync the directory once
 /// for several files.
 pub fn replace(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<()> {
     replace_by(&parent, &parent, name, mode, data)
