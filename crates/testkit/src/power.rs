@@ -101,8 +101,9 @@ enum Change {
 
 impl Recording {
     /// Runs `act` and records what it changes below `root`, an absolute path without links. What it changes elsewhere,
-    /// and what others change meanwhile, is left out. Everything that is there before counts as synced.
-    pub fn of<T>(root: &Path, act: impl FnOnce() -> T) -> (Self, T) {
+    /// and what others change meanwhile, is left out. Everything that is there before counts as synced. `act` can ask
+    /// how many changes there are so far.
+    pub fn of<T>(root: &Path, act: impl FnOnce(&dyn Fn() -> usize) -> T) -> (Self, T) {
         let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, inodes) = Disk::read(root);
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -112,7 +113,7 @@ impl Recording {
                 sink.lock().unwrap().push(op);
             }
         }));
-        let result = act();
+        let result = act(&|| log.lock().unwrap().len());
         sys::record::stop();
         let log = std::mem::take(&mut *log.lock().unwrap());
         let mut translator = Translator { root, now: before.clone(), inodes };
@@ -358,7 +359,8 @@ fn path_of(op: &Op) -> &Path {
 /// Whether an operation changes only what is in a stage, the trash, or the directory of a running command.
 fn is_aside(op: &Op) -> bool {
     let private = |path: &Path| {
-        path.components().any(|part| matches!(part.as_os_str().to_str(), Some("staging" | "trash")))
+        let path = path.to_string_lossy();
+        ["/staging/", "/trash/", "/layercake/work/"].iter().any(|dir| path.contains(dir))
     };
     match op {
         Op::Rename { from, to } | Op::Link { from, to } => private(from) && private(to),

@@ -15,7 +15,7 @@ usage: cargo xtask bench [FLAG…]
   --on WHERE        tmpfs, disk or both (both)
   --images DIR      what ../shared/images/make-buildpack made (../shared/images/out, or $IMAGES)
   --containers N    containers for the row of `ps` (1000)
-  --settle SECONDS  rest before every measurement on disk (5)
+  --settle SECONDS  rest before every measurement on disk (20)
   --work DIR        where the data goes; its file system is the disk (target/bench)
   --binary FILE     a layercake to measure, instead of building one
   --json FILE       every sample, for later
@@ -53,7 +53,7 @@ impl Options {
             on: vec![Kind::Tmpfs, Kind::Disk],
             images: from_env("IMAGES", "../shared/images/out"),
             containers: 1000,
-            settle: 5,
+            settle: 20,
             work: repository.join("target/bench"),
             binary: None,
             json: None,

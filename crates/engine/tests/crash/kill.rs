@@ -63,7 +63,7 @@ impl Course {
         let (store, _) = Disk::read(tmp.path());
         let before = without_ids(&sound::view(&engine));
         let begin = Instant::now();
-        let (recording, result) = testkit::power::Recording::of(tmp.path(), || (verb.act)(&engine));
+        let (recording, result) = testkit::power::Recording::of(tmp.path(), |_| (verb.act)(&engine));
         result.unwrap();
         let after = without_ids(&sound::view(&engine));
         Self { store, before, after, changes: recording.len(), time: begin.elapsed() }

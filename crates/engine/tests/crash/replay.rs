@@ -5,15 +5,16 @@
 use std::collections::HashSet;
 
 use engine::Engine;
+use testkit::image::Image;
 use testkit::power::{Loss, Recording};
 
 use crate::verbs::{self, Verb};
 use crate::{shop, sound};
 
 /// Of the moments in which a stage is filled or the trash emptied, one in so many is looked at.
-const STRIDE: usize = 5;
+const STRIDE: usize = 7;
 /// Power cuts after which the recovery suffers power cuts, too.
-const RECOVERIES: usize = 4;
+const RECOVERIES: usize = 3;
 /// Failures that are printed.
 const SHOWN: usize = 5;
 
@@ -37,7 +38,7 @@ fn replay_on(driver: &str, verb: &Verb) {
     (verb.prepare)(&engine);
     sound::check(&engine, "before");
     let before = sound::view(&engine);
-    let (recording, done) = Recording::of(&root, || (verb.act)(&engine));
+    let (recording, done) = Recording::of(&root, |_| (verb.act)(&engine));
     done.unwrap();
     let after = sound::view(&engine);
     sound::check(&engine, "after");
@@ -59,7 +60,7 @@ fn replay_on(driver: &str, verb: &Verb) {
     for count in (1..=RECOVERIES).map(|n| n * recording.len() / (RECOVERIES + 1)) {
         let copy = shop::temp();
         recording.after(count, &Loss::Nothing).write_to(copy.path());
-        let (recovery, engine) = Recording::of(copy.path(), || shop::open(copy.path(), driver));
+        let (recovery, engine) = Recording::of(copy.path(), |_| shop::open(copy.path(), driver));
         let recovered = sound::view(&engine);
         let what = format!("recovery of {what}, {}", recording.last(count));
         each_cut(&what, driver, &recovery, STRIDE, |engine, _, _| {
@@ -122,6 +123,36 @@ fn differences(before: &[String], view: &[String], after: &[String]) -> Faults {
     lines
 }
 
+/// A command that was reported as done stays done, also if the next one makes more durable than it has to itself.
+#[test]
+fn what_was_removed_stays_removed() {
+    if !testkit::require_root("replay::what_was_removed_stays_removed") {
+        return;
+    }
+    sys::process::clear_umask();
+    for driver in shop::DRIVERS {
+        for verb in ["rm", "rm_last_user", "rmi_sharing"].map(verbs::find) {
+            let tmp = shop::temp();
+            let engine = shop::open(tmp.path(), driver);
+            (verb.prepare)(&engine);
+            let small = Image::new().layer(shop::single("small")).tag("small:1");
+            let (recording, (reported, removed)) = Recording::of(tmp.path(), |so_far| {
+                (verb.act)(&engine).unwrap();
+                let then = (so_far(), sound::view(&engine));
+                shop::load(&engine, &small).unwrap();
+                then
+            });
+            let after = sound::view(&engine);
+            let what = format!("{} and load on {driver}", verb.name);
+            each_cut(&what, driver, &recording, STRIDE, |engine, count, _| {
+                let view = sound::view(engine);
+                let sound = count < reported || view == removed || view == after;
+                if sound { Faults::new() } else { differences(&removed, &view, &after) }
+            });
+        }
+    }
+}
+
 /// A new store is empty at every moment.
 #[test]
 fn open() {
@@ -131,7 +162,7 @@ fn open() {
     sys::process::clear_umask();
     for driver in shop::DRIVERS {
         let tmp = shop::temp();
-        let (recording, _) = Recording::of(tmp.path(), || shop::open(tmp.path(), driver));
+        let (recording, _) = Recording::of(tmp.path(), |_| shop::open(tmp.path(), driver));
         each_cut(&format!("open on {driver}"), driver, &recording, 1, |engine, _, _| {
             let loaded = shop::load(engine, &shop::image_a()).err().map(|e| format!("load: {e}"));
             loaded.into_iter().chain(sound::problems(engine)).collect()
@@ -153,7 +184,7 @@ fn reclaim() {
         (verb.prepare)(&engine);
         (verb.act)(&engine).unwrap();
         let view = sound::view(&engine);
-        let (recording, done) = Recording::of(tmp.path(), || engine.reclaim());
+        let (recording, done) = Recording::of(tmp.path(), |_| engine.reclaim());
         done.unwrap();
         each_cut(&format!("reclaim on {driver}"), driver, &recording, STRIDE, |engine, _, _| {
             let now = sound::view(engine);

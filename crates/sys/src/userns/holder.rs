@@ -142,9 +142,14 @@ impl Store {
     /// What is mounted below the store. It is found by its descriptor, because the user can rename it; of a store
     /// that was removed, the mounts are gone too.
     fn mounts(&self) -> Result<HashSet<PathBuf>> {
-        let path = path_of(&self.dir);
-        let entries = mount::table(&path)?;
-        Ok(entries.into_iter().map(|m| m.target).filter(|target| *target != path).collect())
+        loop {
+            let path = path_of(&self.dir);
+            let entries = mount::table(&path)?;
+            // A rename in between would make it look as if nothing were mounted.
+            if path_of(&self.dir) == path {
+                return Ok(entries.into_iter().map(|m| m.target).filter(|target| *target != path).collect());
+            }
+        }
     }
 
     /// Sleeps until the mount table has changed since the last call, or since [`Store::open`] (proc_pid_mounts(5)).

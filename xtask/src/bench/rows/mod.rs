@@ -53,8 +53,7 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Runs the rounds of one row: each contender once a round, and another one first each time, so that nobody always
-/// finds the disk as the same other one left it.
+/// Runs the rounds of one row: each contender once a round.
 fn take_turns(
     bench: &Bench<'_>,
     name: &str,
@@ -64,8 +63,7 @@ fn take_turns(
     let (kind, rounds) = (bench.ground.kind, bench.options.rounds);
     let mut all: Vec<Samples> = contenders.iter().map(|_| Samples::new()).collect();
     for round in 0..rounds {
-        for turn in 0..contenders.len() {
-            let next = (round + turn) % contenders.len();
+        for next in order(round, contenders.len()) {
             let contender = &mut contenders[next];
             let sample = (contender.turn)().map_err(|e| format!("{}: {e}", contender.name))?;
             let figures: Vec<String> = sample.iter().map(|(metric, value)| figure(*metric, *value)).collect();
@@ -82,6 +80,16 @@ fn take_turns(
     }
     let contenders = contenders.iter().map(|contender| contender.name.to_string()).zip(all).collect();
     Ok(Row { name: name.to_string(), on: kind, contenders, goals })
+}
+
+/// Who comes when in a round. Another one is first each time, and the direction changes, so that nobody always finds
+/// the disk as the same other one left it.
+fn order(round: usize, contenders: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..contenders).map(|turn| (round + turn) % contenders).collect();
+    if round % 4 >= 2 {
+        order.reverse();
+    }
+    order
 }
 
 /// Fails unless `id` is among the image IDs that a program lists.
@@ -105,5 +113,12 @@ mod tests {
         assert_eq!(rows(&["rm"]), ["rm"]);
         assert_eq!(rows(&["OCI", "ps"]), ["load OCI gzip", "load OCI zstd", "ps -a --size"]);
         assert_eq!(rows(&[]).len(), ROWS.len());
+    }
+
+    #[test]
+    fn nobody_always_follows_the_same_one() {
+        let orders = |contenders| (0..4).map(|round| order(round, contenders)).collect::<Vec<_>>();
+        assert_eq!(orders(3), [[0, 1, 2], [1, 2, 0], [1, 0, 2], [2, 1, 0]]);
+        assert_eq!(orders(2), [[0, 1], [1, 0], [1, 0], [0, 1]]);
     }
 }
