@@ -15,6 +15,7 @@ usage: cargo xtask bench [FLAG…]
   --on WHERE        tmpfs, disk or both (both)
   --images DIR      what ../shared/images/make-buildpack made (../shared/images/out, or $IMAGES)
   --containers N    containers for the row of `ps` (1000)
+  --files N         files that each of them wrote (100)
   --settle SECONDS  rest before every measurement on disk (20)
   --work DIR        where the data goes; its file system is the disk (target/bench)
   --binary FILE     a layercake to measure, instead of building one
@@ -31,6 +32,7 @@ pub struct Options {
     pub on: Vec<Kind>,
     pub images: PathBuf,
     pub containers: usize,
+    pub files: usize,
     pub settle: u64,
     pub work: PathBuf,
     pub binary: Option<PathBuf>,
@@ -53,6 +55,7 @@ impl Options {
             on: vec![Kind::Tmpfs, Kind::Disk],
             images: from_env("IMAGES", "../shared/images/out"),
             containers: 1000,
+            files: 100,
             settle: 20,
             work: repository.join("target/bench"),
             binary: None,
@@ -71,6 +74,7 @@ impl Options {
                 "--on" => options.on = Kind::parse(value)?,
                 "--images" => options.images = value.into(),
                 "--containers" => options.containers = number(flag, value)?,
+                "--files" => options.files = number(flag, value)?,
                 "--settle" => options.settle = number(flag, value)? as u64,
                 "--work" => options.work = value.into(),
                 "--binary" => options.binary = Some(value.into()),

@@ -12,9 +12,9 @@ use crate::verbs::{self, VERBS, Verb};
 use crate::{child, shop, sound};
 
 /// Kills altogether, in halves on each driver.
-const KILLS: usize = 300;
+const KILLS: usize = 600;
 /// Enough is enough on a slow machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// What a verb does to a store.
 struct Course {

@@ -10,6 +10,9 @@
 //!
 //! All of them end with [`sound::check`]. Stores lie in memory (`/dev/shm`) where there is such a thing: it is the order
 //! of the changes that counts here, and waiting for a disk would only mean fewer of them.
+//!
+//! Whoever has time can have more: `LAYERCAKE_TEST_SECONDS=60` for the crowd. What chance has found can be had again:
+//! `LAYERCAKE_TEST_SEED=…`, as a failing test prints it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod chance;

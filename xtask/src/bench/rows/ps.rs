@@ -1,4 +1,4 @@
-//! `ps -a --size` over many stopped containers, each with a little of its own written.
+//! `ps -a --size` over many stopped containers, each of which wrote some files.
 
 use std::fs;
 use std::path::Path;
@@ -12,14 +12,14 @@ use super::super::table::{Goal, Metric, OURS, Row, Sample};
 use super::{Contender, take_turns};
 use crate::Result;
 
-/// What every container wrote.
-const WRITTEN: &str = "log of a container\n";
+/// How many files lie in one directory.
+const FILES_IN_DIRECTORY: usize = 10;
 
-/// Beside podman. The row says how many containers there were.
+/// Beside podman. The row says how many containers there were, and with how many files.
 pub fn size(bench: &Bench<'_>, name: &str) -> Result<Row> {
-    let containers = bench.options.containers;
+    let (containers, files) = (bench.options.containers, bench.options.files);
     let image = &bench.images.docker;
-    let name = format!("{name}, {containers} containers");
+    let name = format!("{name}, {containers} containers of {files} files");
     eprintln!("{name}, {}: creating them, which takes podman a while", bench.ground.kind);
     run(&mut bench.ours.load(&image.path))?;
     create_all(&bench.ours.command(&["create", &image.id]), containers)?;
@@ -68,7 +68,7 @@ fn create_all(command: &Command, times: usize) -> Result<()> {
 fn write_ours(bench: &Bench<'_>) -> Result<()> {
     for mount in fs::read_dir(bench.ours.path("image/overlay2/layerdb/mounts"))? {
         let id = fs::read_to_string(mount?.path().join("mount-id"))?;
-        write(&bench.ours.layers().join(id.trim()).join("diff"))?;
+        write(&bench.ours.layers().join(id.trim()).join("diff"), bench.options.files)?;
     }
     Ok(())
 }
@@ -76,15 +76,22 @@ fn write_ours(bench: &Bench<'_>) -> Result<()> {
 /// Writes into the upper directory of each of podman's containers.
 fn write_podmans(bench: &Bench<'_>) -> Result<()> {
     let store = bench.peers.path("podman/root");
-    let containers: Value =
-        serde_json::from_str(&fs::read_to_string(store.join("overlay-containers/containers.json"))?)?;
+    let containers = fs::read_to_string(store.join("overlay-containers/containers.json"))?;
+    let containers: Value = serde_json::from_str(&containers)?;
     for container in containers.as_array().into_iter().flatten() {
         let layer = container["layer"].as_str().ok_or("a container of podman's without a layer")?;
-        write(&store.join("overlay").join(layer).join("diff"))?;
+        write(&store.join("overlay").join(layer).join("diff"), bench.options.files)?;
     }
     Ok(())
 }
 
-fn write(upper: &Path) -> Result<()> {
-    fs::write(upper.join("container.log"), WRITTEN).map_err(|e| format!("{}: {e}", upper.display()).into())
+/// Writes so many small files, a few in each directory.
+fn write(upper: &Path, files: usize) -> Result<()> {
+    for n in 0..files {
+        let dir = upper.join(format!("dir-{}", n / FILES_IN_DIRECTORY));
+        let written =
+            fs::create_dir_all(&dir).and_then(|()| fs::write(dir.join(format!("file-{n}")), "written\n"));
+        written.map_err(|e| format!("{}: {e}", dir.display()))?;
+    }
+    Ok(())
 }
