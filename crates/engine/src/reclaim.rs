@@ -11,14 +11,18 @@ impl Engine {
     /// Empties the trash, at low priority. Several processes can do it at once; one that is killed leaves the rest to
     /// the next.
     pub fn reclaim(&self) -> Result<()> {
-        // In a thread of its own: a priority that was lowered cannot be raised again.
+        // In threads of their own: a priority that was lowered cannot be raised again. They share the work as several
+        // processes would.
         std::thread::scope(|scope| {
-            let sweeper = scope.spawn(|| {
+            let sweep = || {
                 sys::process::lower_priority();
                 self.driver.sweep()
-            });
-            sweeper.join().map_err(|_| Error::thread("sweeping", self.driver.name()))
-        })??;
-        Ok(())
+            };
+            let sweepers: Vec<_> = (0..self.threads).map(|_| scope.spawn(sweep)).collect();
+            sweepers.into_iter().try_for_each(|sweeper| {
+                sweeper.join().map_err(|_| Error::thread("sweeping", self.driver.name()))??;
+                Ok(())
+            })
+        })
     }
 }

@@ -16,7 +16,7 @@ use model::progress::{Phase, Progress};
 use model::{AnyReference, Digest, ImageConfig, ImageId, Reference, Timestamp, gojson};
 use store::LayerRecord;
 
-use crate::hashing::HashingWriter;
+use crate::hashing::pass_on;
 use crate::{Engine, Error, Result};
 
 /// An image to save.
@@ -161,10 +161,15 @@ impl Engine {
         let item = record.diff.short();
         progress.start(&item, Phase::Writing, Some(size));
         tar.writer.append_header(&file_entry(&blob_path(record.diff.digest()), size, time))?;
-        let mut out = HashingWriter::new(Payload(tar.writer), |bytes| progress.advance(&item, bytes));
         let root = self.driver.layer_root(&record.cache_id)?;
-        changeset::regenerate::regenerate(self.tar_split(record)?, &root, &mut out)?;
-        let found = out.finish().map_err(Error::io("write", "the archive"))?;
+        let tar_split = self.tar_split(record)?;
+        let found = pass_on(
+            |out| Ok(changeset::regenerate::regenerate(tar_split, &root, out)?),
+            |piece| {
+                progress.advance(&item, piece.len() as u64);
+                Ok(tar.writer.data(piece)?)
+            },
+        )?;
         if found != *record.diff.digest() {
             return Err(Error::Damaged(format!(
                 "layer {}: put together from the store it has the digest {found}: run `check`",
@@ -223,20 +228,6 @@ impl Blobs<'_, '_> {
             self.writer.append(&file_entry(&blob_path(&digest), size, time), bytes)?;
         }
         Ok(Descriptor::new("", digest, size))
-    }
-}
-
-/// Takes the payload of the entry that was begun last.
-struct Payload<'a, 'w>(&'a mut Writer<&'w mut dyn Write>);
-
-impl Write for Payload<'_, '_> {
-    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
-        self.0.data(buf).map_err(std::io::Error::other)?;
-        Ok(buf.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

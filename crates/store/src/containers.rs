@@ -46,7 +46,10 @@ impl Containers<'_> {
     pub fn find(&self, id: &ContainerId) -> Result<Option<Container>> {
         let Some(dir) = self.dir(id)? else { return Ok(None) };
         let broken = |damage| Error::BrokenContainer { id: *id, damage };
-        let bytes = sys::atomic::find(&dir, os(CONFIG))?.ok_or_else(|| broken(Damage::Missing(CONFIG)))?;
+        let Some(bytes) = sys::atomic::find(&dir, os(CONFIG))? else {
+            // Perhaps it was removed after we opened it: a container loses its name first.
+            return if self.exists(id)? { Err(broken(Damage::Missing(CONFIG))) } else { Ok(None) };
+        };
         let container = Container::parse(&bytes).map_err(broken)?;
         if container.id() != id {
             return Err(broken(Damage::WrongId(container.id().hex())));

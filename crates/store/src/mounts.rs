@@ -55,6 +55,8 @@ impl Mounts<'_> {
         let texts = (find_text(&dir, "mount-id")?, find_text(&dir, "init-id")?, find_text(&dir, "parent")?);
         match parse(texts) {
             Ok(record) => Ok(Some(record)),
+            // Perhaps it was removed after we opened it: an entry loses its name first.
+            Err(_) if !self.exists(id)? => Ok(None),
             Err(damage) => Err(Error::BrokenContainer { id: *id, damage }),
         }
     }

@@ -12,7 +12,7 @@ use crate::verbs::{self, VERBS, Verb};
 use crate::{child, shop, sound};
 
 /// Kills altogether, in halves on each driver.
-const KILLS: usize = 600;
+const KILLS: usize = 400;
 /// Enough is enough on a slow machine.
 const LIMIT: Duration = Duration::from_secs(30);
 

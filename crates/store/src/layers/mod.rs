@@ -60,6 +60,8 @@ impl Layers<'_> {
         let Some(dir) = find_dir(all, &chain.hex())? else { return Ok(None) };
         match read::record(&dir, chain)? {
             Ok(record) => Ok(Some(record)),
+            // Perhaps it was removed after we opened it: a layer loses its name first.
+            Err(_) if !self.exists(chain)? => Ok(None),
             Err(damage) => Err(Error::BrokenLayer { chain: *chain, damage }),
         }
     }

@@ -80,10 +80,7 @@ fn a_file_is_replaced_whole_or_not_at_all() {
             let tmp = tempfile::tempdir().unwrap();
             recording.after(count, &loss).write_to(tmp.path());
             let content = std::fs::read_to_string(tmp.path().join("old")).unwrap();
-            assert!(
-                content == "new" || content == "old" && count < recording.len(),
-                "{loss:?}: {content:?}"
-            );
+            assert!(content == "new" || content == "old" && count < recording.len(), "{loss:?}: {content:?}");
         }
     }
 }

@@ -130,7 +130,8 @@ fn documents_that_are_two_things() {
             digest(both.as_bytes()),
             both.len()
         );
-        let layout = Builder::new().file("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#).file("index.json", &index);
+        let layout =
+            Builder::new().file("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#).file("index.json", &index);
         let archive = layout.file(format!("blobs/sha256/{}", hex(both)), both).build();
         scene.refuses("manifest and index", archive, &["both a manifest and an index"]);
         let other = Builder::new().file("index.json", &index);
