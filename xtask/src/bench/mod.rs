@@ -52,7 +52,9 @@ pub fn main(args: Vec<String>) -> Result<()> {
     let mut results = Vec::new();
     let done = measure(&options, &mut results);
     // A row that fails does not take the others' results with it.
-    print!("{}", table::render(&results));
+    if !results.is_empty() {
+        print!("{}", table::render(&results));
+    }
     if let Some(path) = &options.json {
         std::fs::write(path, table::json(&results)?).map_err(|e| format!("{}: {e}", path.display()))?;
     }

@@ -13,7 +13,7 @@ use crate::world::World;
 witnessed! { everything_made_by_docker_is_layercakes }
 
 /// What Docker builds; the `RUN`s only where containers run.
-const FROM: &str = "FROM fixture/base:1\nLABEL built=yes\nWORKDIR /work\nCOPY file /work/\n";
+const FROM: &str = "FROM fixture/base:1\nLABEL built=yes\nWORKDIR /app\nCOPY file /app/\n";
 const RUN: &str = r#"RUN ["/bin/do", "put", "/etc/conf/new", "new", ",", "add", "/etc/conf/a", "more", ",", "rm", "/etc/conf/c"]
 RUN ["/bin/do", "rm", "/etc/conf/sub/x", ",", "rm", "/etc/conf/sub/y", ",", "rmdir", "/etc/conf/sub", ",", "mkdir", "/etc/conf/sub", ",", "put", "/etc/conf/sub/z", "z"]
 "#;

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 
 /// The variable that tells a copy of this binary what it is for.
 const JOB: &str = "LAYERCAKE_CRASH_JOB";
@@ -48,7 +49,10 @@ pub fn run(program: &str, args: &[&str]) -> std::io::Result<Output> {
 
 fn spawn(command: &mut Command) -> std::io::Result<Child> {
     let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
-    command.spawn()
+    let child = command.spawn();
+    // The kernel closes the new program's copies of our files while it starts, one after the other.
+    std::thread::sleep(Duration::from_millis(2));
+    child
 }
 
 fn start_command(mut command: Command) -> Process {

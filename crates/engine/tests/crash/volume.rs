@@ -1,6 +1,7 @@
 //! File systems of a chosen size, in a mount namespace of the test's thread.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -52,8 +53,16 @@ impl Volume {
 
     /// Mounts it with other options.
     pub fn remount(&self, options: &str) {
-        let done = run("mount", &["-o", &format!("remount,{options}"), self.path.to_str().unwrap()]);
-        done.unwrap_or_else(|why| panic!("{options}, {:?} in use: {why}", self.used()));
+        let options = format!("remount,{options}");
+        for _ in 0..100 {
+            match run("mount", &["-o", &options, self.path.to_str().unwrap()]) {
+                Ok(()) => return,
+                // A process that another test has just started has copies of our files for a moment.
+                Err(why) if why.contains("busy") => std::thread::sleep(Duration::from_millis(10)),
+                Err(why) => panic!("{options}, {:?} in use: {why}", self.used()),
+            }
+        }
+        panic!("{options}: still busy");
     }
 
     /// Bytes and inodes that are in use.
