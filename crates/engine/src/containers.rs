@@ -61,41 +61,43 @@ impl Engine {
     /// Docker; [`check`](Engine::check) names them.
     pub fn list_containers(&self, options: &ListContainers) -> Result<Vec<ContainerSummary>> {
         let containers = self.stored_containers()?;
-        let listed = containers.iter().filter(|c| options.all || c.state().running);
-        self.summarize(listed, options.size)
+        let listed: Vec<&Container> =
+            containers.iter().filter(|c| options.all || c.state().running).collect();
+        self.summarize(&listed, options.size)
     }
 
     /// What `ps` shows of these containers.
-    pub(crate) fn summarize<'a>(
-        &self,
-        containers: impl Iterator<Item = &'a Container>,
-        size: bool,
-    ) -> Result<Vec<ContainerSummary>> {
+    pub(crate) fn summarize(&self, containers: &[&Container], size: bool) -> Result<Vec<ContainerSummary>> {
         let (names, now) = (self.store.references().read()?, now());
-        let mut sizes = LayerSizes::new(&self.store);
-        let mut summaries = Vec::new();
-        for container in containers {
-            let mut summary = summarize(container, &names, now);
-            if size && let Some(size) = self.container_size(&mut sizes, container.id())? {
-                (summary.size_rw, summary.size_root_fs) = (Some(size.rw), Some(size.root_fs));
+        self.in_parallel(containers, |containers| {
+            let mut sizes = LayerSizes::new(&self.store);
+            let mut summaries = Vec::new();
+            for container in containers {
+                let mut summary = summarize(container, &names, now);
+                if size && let Some(size) = self.container_size(&mut sizes, container.id())? {
+                    (summary.size_rw, summary.size_root_fs) = (Some(size.rw), Some(size.root_fs));
+                }
+                summaries.push(summary);
             }
-            summaries.push(summary);
-        }
-        Ok(summaries)
+            Ok(summaries)
+        })
     }
 
     /// The documents of all sound containers of this driver, newest first, those of one instant by ID.
     pub(crate) fn stored_containers(&self) -> Result<Vec<Container>> {
-        let mut containers = Vec::new();
-        for id in self.store.containers().list()? {
-            match self.store.containers().find(&id) {
-                Ok(Some(container)) if container.driver() == self.store.driver() => {
-                    containers.push(container)
+        let mut containers = self.in_parallel(&self.store.containers().list()?, |ids| {
+            let mut containers = Vec::new();
+            for id in ids {
+                match self.store.containers().find(id) {
+                    Ok(Some(container)) if container.driver() == self.store.driver() => {
+                        containers.push(container);
+                    }
+                    Ok(_) | Err(store::Error::BrokenContainer { .. }) => {}
+                    Err(e) => return Err(e.into()),
                 }
-                Ok(_) | Err(store::Error::BrokenContainer { .. }) => {}
-                Err(e) => return Err(e.into()),
             }
-        }
+            Ok(containers)
+        })?;
         containers.sort_by_cached_key(|c| (std::cmp::Reverse(c.created()), *c.id()));
         Ok(containers)
     }

@@ -15,6 +15,7 @@ mod init_layer;
 mod layers;
 mod lookup;
 mod open;
+mod parallel;
 
 pub mod check;
 pub mod commit;

@@ -24,16 +24,17 @@ impl Sizes<'_> {
         (bytes == encode(size, stamp)).then_some(size)
     }
 
-    /// Remembers a size. In a root that is open for reading this does nothing.
+    /// Remembers a size. The one thing that is also written in a root that is open for reading: only into a directory
+    /// that layercake made there before, and nobody else looks at it.
     ///
     /// # Errors
     /// System calls. A caller can ignore them.
     pub fn put(&self, id: &MountId, stamp: &[u8], size: u64) -> Result<()> {
-        let Ok(sizes) = self.root.writable(&self.root.dirs.sizes) else { return Ok(()) };
+        let dirs = &self.root.dirs;
+        let (Some(sizes), Some(private)) = (&dirs.sizes, &dirs.private) else { return Ok(()) };
         let name = id.to_string();
         let temp = format!("{}{name}-{}", sys::atomic::TEMP_PREFIX, crate::small::random_hex());
         // A sweep may take it for a dead command's, for no lock is held here. Then the size is not remembered.
-        let private = self.root.writable(&self.root.dirs.private)?;
         sys::atomic::create_unsynced(private, os(&temp), 0o600, &encode(size, stamp))?;
         Ok(sys::dir::rename(private, os(&temp), sizes, os(&name))?)
     }
