@@ -43,7 +43,7 @@ pub(crate) fn run(
     let (to_hash, hash_rx) = sync_channel::<Arc<Chunk>>(CHUNKS);
     let (to_write, write_rx) = sync_channel::<Arc<Chunk>>(CHUNKS);
     thread::scope(|scope| {
-        let reader = scope.spawn(move || read(input, name, &pool_tx, &pool_rx, &[to_hash, to_write]));
+        let reader = scope.spawn(move || read(input, &pool_tx, &pool_rx, &[to_hash, to_write]));
         let hasher = scope.spawn(move || {
             let mut sha = Sha256::new();
             for chunk in hash_rx {
@@ -66,7 +66,6 @@ pub(crate) fn run(
 
 fn read(
     mut input: Box<dyn Read + Send>,
-    name: &str,
     pool_tx: &Sender<Vec<u8>>,
     pool_rx: &Receiver<Vec<u8>>,
     outputs: &[SyncSender<Arc<Chunk>>; 2],
@@ -80,7 +79,8 @@ fn read(
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Error::io("read layer", name)(e)),
+                // Which layer it is the caller adds.
+                Err(e) => return Err(Error::io("read", "its archive")(e)),
             }
         }
         data.truncate(filled);
@@ -127,6 +127,6 @@ mod tests {
             }
         }
         let err = run(Box::new(Broken), "layer 3", |_| Ok(())).unwrap_err().to_string();
-        assert!(err.contains("layer 3") && err.contains("bad sector"), "{err}");
+        assert_eq!(err, "read its archive: bad sector");
     }
 }
