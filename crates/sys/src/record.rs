@@ -6,7 +6,7 @@
 //! is one relaxed load per call.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
@@ -34,6 +34,31 @@ pub enum Op {
     SyncFile { path: PathBuf, ino: u64 },
     SyncDir { path: PathBuf },
     SyncFs { path: PathBuf },
+}
+
+impl Op {
+    /// Where it took place; of a rename or link, where it led.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Rename { to, .. } | Self::Link { to, .. } => to,
+            Self::Create { path, .. }
+            | Self::Mkdir { path, .. }
+            | Self::Symlink { path, .. }
+            | Self::Mknod { path, .. }
+            | Self::Unlink { path }
+            | Self::Rmdir { path }
+            | Self::Write { path, .. }
+            | Self::Truncate { path, .. }
+            | Self::Chown { path, .. }
+            | Self::Chmod { path, .. }
+            | Self::SetTimes { path, .. }
+            | Self::SetXattr { path, .. }
+            | Self::RemoveXattr { path, .. }
+            | Self::SyncFile { path, .. }
+            | Self::SyncDir { path }
+            | Self::SyncFs { path } => path,
+        }
+    }
 }
 
 /// Receives the changes, in order, from any thread.

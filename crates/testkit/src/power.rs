@@ -53,7 +53,7 @@ impl Recording {
         let log = Arc::new(Mutex::new(Vec::new()));
         let (sink, top) = (Arc::clone(&log), root.to_owned());
         sys::record::start(Arc::new(move |op| {
-            if path_of(&op).starts_with(&top) {
+            if op.path().starts_with(&top) {
                 sink.lock().unwrap().push(op);
             }
         }));
@@ -143,29 +143,6 @@ fn synced(id: Id, changes: &[Change]) -> bool {
     })
 }
 
-/// Where an operation took place; of a rename, where it led.
-fn path_of(op: &Op) -> &Path {
-    match op {
-        Op::Rename { to, .. } | Op::Link { to, .. } => to,
-        Op::Create { path, .. }
-        | Op::Mkdir { path, .. }
-        | Op::Symlink { path, .. }
-        | Op::Mknod { path, .. }
-        | Op::Unlink { path }
-        | Op::Rmdir { path }
-        | Op::Write { path, .. }
-        | Op::Truncate { path, .. }
-        | Op::Chown { path, .. }
-        | Op::Chmod { path, .. }
-        | Op::SetTimes { path, .. }
-        | Op::SetXattr { path, .. }
-        | Op::RemoveXattr { path, .. }
-        | Op::SyncFile { path, .. }
-        | Op::SyncDir { path }
-        | Op::SyncFs { path } => path,
-    }
-}
-
 /// Whether an operation changes only what is in a stage, the trash, or the directory of a running command.
 fn is_aside(op: &Op) -> bool {
     let private = |path: &Path| {
@@ -175,6 +152,6 @@ fn is_aside(op: &Op) -> bool {
     match op {
         Op::Rename { from, to } | Op::Link { from, to } => private(from) && private(to),
         Op::SyncFile { .. } | Op::SyncDir { .. } | Op::SyncFs { .. } => false,
-        other => private(path_of(other)),
+        other => private(other.path()),
     }
 }

@@ -32,7 +32,7 @@ impl Recording {
         let (log, below) = (Arc::clone(&ops), root.to_owned());
         // Other tests of this process work elsewhere.
         sys::record::start(Arc::new(move |op| {
-            if path_of(&op).starts_with(&below) {
+            if op.path().starts_with(&below) {
                 log.lock().unwrap().push(op);
             }
         }));
@@ -91,34 +91,12 @@ impl Recording {
     }
 }
 
-fn path_of(op: &Op) -> &Path {
-    match op {
-        Op::Rename { to, .. } | Op::Link { to, .. } => to,
-        Op::Create { path, .. }
-        | Op::Mkdir { path, .. }
-        | Op::Symlink { path, .. }
-        | Op::Mknod { path, .. }
-        | Op::Unlink { path }
-        | Op::Rmdir { path }
-        | Op::Write { path, .. }
-        | Op::Truncate { path, .. }
-        | Op::Chown { path, .. }
-        | Op::Chmod { path, .. }
-        | Op::SetTimes { path, .. }
-        | Op::SetXattr { path, .. }
-        | Op::RemoveXattr { path, .. }
-        | Op::SyncFile { path, .. }
-        | Op::SyncDir { path }
-        | Op::SyncFs { path } => path,
-    }
-}
-
 /// The directory whose names a change changes. A rename counts for the directory outside our private one.
 fn named_in(op: &Op) -> Option<&Path> {
     match op {
         Op::Rename { from, to } if to.components().any(|c| c.as_os_str() == "work") => from.parent(),
         Op::Create { .. } | Op::Mkdir { .. } | Op::Rename { .. } | Op::Unlink { .. } | Op::Rmdir { .. } => {
-            path_of(op).parent()
+            op.path().parent()
         }
         _ => None,
     }
