@@ -5,11 +5,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{self as rfs, AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{self as rfs, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::error::{At, Error, Result};
-use crate::meta::FileKind;
+use crate::meta::{FileKind, Meta};
 use crate::record::{self, Op};
 use crate::{AsFd, OwnedFd};
 
@@ -47,11 +47,30 @@ pub fn reopen(dir: impl AsFd) -> Result<OwnedFd> {
 
 /// Opens the regular file `name` for reading. A FIFO or device in its place does not block and is refused.
 pub fn open_file(dir: impl AsFd, name: &OsStr) -> Result<OwnedFd> {
+    open_sized(dir, name).map(|(fd, _)| fd)
+}
+
+/// As [`open_file`], with the file's size.
+pub(crate) fn open_sized(dir: impl AsFd, name: &OsStr) -> Result<(OwnedFd, u64)> {
     let name = component("open", &dir, name)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let fd = rfs::openat(&dir, name, flags, Mode::empty()).at_name("open", &dir, name)?;
-    match crate::meta::of_fd(&fd)?.kind {
-        FileKind::File => Ok(fd),
+    regular(fd, &dir, name)
+}
+
+/// As [`open_sized`], of a `path` of several components. A link in any of them is refused (`ELOOP`), and so is a path
+/// that leads out (`EXDEV`).
+pub(crate) fn open_sized_below(dir: impl AsFd, path: &Path) -> Result<(OwnedFd, u64)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let fd = rfs::openat2(&dir, path, flags, Mode::empty(), resolve).at_name("open", &dir, path.as_os_str())?;
+    regular(fd, &dir, path.as_os_str())
+}
+
+/// The file and its size, if it is a regular one.
+fn regular(fd: OwnedFd, dir: impl AsFd, name: &OsStr) -> Result<(OwnedFd, u64)> {
+    match crate::meta::of_fd(&fd)? {
+        Meta { kind: FileKind::File, size, .. } => Ok((fd, size)),
         _ => Err(Error::new("open regular file", crate::error::path_of(&dir).join(name), Errno::INVAL)),
     }
 }
@@ -121,6 +140,15 @@ pub fn rename(old_dir: impl AsFd, old: &OsStr, new_dir: impl AsFd, new: &OsStr) 
 /// Renames, and fails with `EEXIST` if `new` is there.
 pub fn rename_noreplace(old_dir: impl AsFd, old: &OsStr, new_dir: impl AsFd, new: &OsStr) -> Result<()> {
     rename_with(old_dir, old, new_dir, new, RenameFlags::NOREPLACE)
+}
+
+/// Lets two names change places in one step. `EINVAL` on file systems that cannot (renameat2(2), `RENAME_EXCHANGE`).
+pub fn exchange(old_dir: impl AsFd, old: &OsStr, new_dir: impl AsFd, new: &OsStr) -> Result<()> {
+    let old = component("exchange", &old_dir, old)?;
+    let new = component("exchange with", &new_dir, new)?;
+    rfs::renameat_with(&old_dir, old, &new_dir, new, RenameFlags::EXCHANGE).at_name("exchange", &old_dir, old)?;
+    record::log(|| Op::Exchange { from: record::path(&old_dir, old), to: record::path(&new_dir, new) });
+    Ok(())
 }
 
 fn rename_with(

@@ -9,13 +9,16 @@
 //! | [`root`] | untrusted paths, resolved below a directory descriptor |
 //! | [`dir`] | one directory: open, list, create, rename, remove |
 //! | [`mod@file`] | one file: write, copy, reflink, holes, sync |
+//! | [`handle`] | handles of inodes that outlive descriptors |
 //! | [`meta`] | owner, mode, times |
 //! | [`xattr`] | extended attributes |
 //! | [`tree`] | whole trees: remove, copy |
 //! | [`atomic`] | small files that are replaced whole and durably |
 //! | [`lock`] | locks between processes |
 //! | [`mount`] | OverlayFS and bind mounts, the mount table |
+//! | [`fuse`] | the device of a FUSE server |
 //! | [`userns`] | a user namespace for those who are not root |
+//! | [`daemon`] | a process that goes on by itself |
 //! | [`process`] | priorities, random bytes, memory figures |
 //! | [`record`] | the log of changes for crash tests |
 //!
@@ -25,8 +28,11 @@ mod error;
 mod raw;
 
 pub mod atomic;
+pub mod daemon;
 pub mod dir;
 pub mod file;
+pub mod fuse;
+pub mod handle;
 pub mod lock;
 pub mod meta;
 pub mod mount;

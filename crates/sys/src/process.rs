@@ -22,6 +22,12 @@ pub fn lower_priority() {
     crate::raw::idle_io_priority();
 }
 
+/// Gives memory that was freed back to the kernel, which the allocator otherwise keeps for later: for a long-lived
+/// server after a burst of work. Does nothing where the C library has no such call.
+pub fn trim_memory() {
+    crate::raw::trim_memory();
+}
+
 /// Sets the umask to 0, so that the modes given to creating calls are exact. The umask belongs to the whole process:
 /// call it once, at the start.
 pub fn clear_umask() {
@@ -77,4 +83,12 @@ pub fn has_unified_cgroups() -> bool {
 /// The kernel's release, such as `6.18.0`.
 pub fn kernel_release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// Lets this process open as many files as its hard limit allows.
+pub fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Refused or not: what is allowed now stays allowed.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

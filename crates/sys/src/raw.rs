@@ -1,6 +1,11 @@
 //! The calls that rustix has no safe form of. All `unsafe` of the workspace is here.
 #![allow(unsafe_code)]
 
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::ioctl;
+
 /// ioprio_set(2) to the idle class for this process. A kernel that refuses leaves the priority as it was.
 pub(crate) fn idle_io_priority() {
     const WHO_PROCESS: libc::c_int = 1;
@@ -29,6 +34,62 @@ pub(crate) fn unshare_user_and_mounts() -> rustix::io::Result<()> {
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNS) }
 }
 
+/// malloc_trim(3) of the GNU C library.
+pub(crate) fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call is safe at any time in any thread and takes no pointer.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// The device `clone`, freshly opened, joins the connection of `device`: `FUSE_DEV_IOC_CLONE`.
+pub(crate) fn fuse_clone(clone: BorrowedFd<'_>, device: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    const CLONE: ioctl::Opcode = ioctl::opcode::read::<u32>(229, 0);
+    let device: RawFd = device.as_raw_fd();
+    // SAFETY: the kernel reads one 32-bit number behind the pointer, which is to a live local, and writes nothing.
+    unsafe { ioctl::ioctl(clone, ioctl::Setter::<CLONE, RawFd>::new(device)) }
+}
+
+/// `FUSE_DEV_IOC_BACKING_OPEN`; answers the identifier.
+pub(crate) fn fuse_backing_open(device: BorrowedFd<'_>, file: BorrowedFd<'_>) -> rustix::io::Result<u32> {
+    // SAFETY: the kernel reads one `BackingMap` behind the pointer and writes nothing.
+    unsafe { ioctl::ioctl(device, BackingMap { fd: file.as_raw_fd(), flags: 0, padding: 0 }) }
+}
+
+/// `FUSE_DEV_IOC_BACKING_CLOSE`.
+pub(crate) fn fuse_backing_close(device: BorrowedFd<'_>, id: u32) -> rustix::io::Result<()> {
+    const CLOSE: ioctl::Opcode = ioctl::opcode::write::<u32>(229, 2);
+    // SAFETY: the kernel reads one 32-bit number behind the pointer and writes nothing.
+    unsafe { ioctl::ioctl(device, ioctl::Setter::<CLOSE, u32>::new(id)) }
+}
+
+/// `struct fuse_backing_map`.
+#[repr(C)]
+struct BackingMap {
+    fd: RawFd,
+    flags: u32,
+    padding: u64,
+}
+
+// SAFETY: the number belongs to this structure, the pointer is to it, and the call's result is the identifier.
+unsafe impl ioctl::Ioctl for BackingMap {
+    type Output = u32;
+    const IS_MUTATING: bool = false;
+
+    fn opcode(&self) -> ioctl::Opcode {
+        ioctl::opcode::write::<BackingMap>(229, 1)
+    }
+
+    fn as_ptr(&mut self) -> *mut std::ffi::c_void {
+        std::ptr::from_mut(self).cast()
+    }
+
+    unsafe fn output_from_ptr(out: ioctl::IoctlOutput, _: *mut std::ffi::c_void) -> rustix::io::Result<u32> {
+        u32::try_from(out).map_err(|_| rustix::io::Errno::IO)
+    }
+}
+
 /// Closes every descriptor above standard error: close_range(2), Linux 5.9. For a process that has just been
 /// executed and has opened nothing itself.
 pub(crate) fn close_inherited() {
@@ -40,6 +101,26 @@ pub(crate) fn close_inherited() {
 pub(crate) fn ignore_hangup() {
     // SAFETY: SIG_IGN installs no code of ours.
     unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+}
+
+/// Blocks SIGHUP, SIGINT and SIGTERM for this thread and those that it starts; they are read from the descriptor.
+pub(crate) fn termination_signals() -> rustix::io::Result<OwnedFd> {
+    // SAFETY: a set of signals is plain data for which zero is a valid value.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: all calls take a pointer to the live set; no handler is installed.
+    let fd = unsafe {
+        libc::sigemptyset(&mut set);
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+            libc::sigaddset(&mut set, signal);
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+        libc::signalfd(-1, &set, libc::SFD_CLOEXEC)
+    };
+    if fd < 0 {
+        return Err(last_error());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The login name of a user, as the machine's name service knows it.
@@ -56,4 +137,130 @@ pub(crate) fn user_name(uid: u32) -> Option<String> {
     // SAFETY: on success `pw_name` is a NUL-terminated string inside `buf`, which is still alive.
     let name = unsafe { std::ffi::CStr::from_ptr(entry.pw_name) };
     name.to_str().ok().map(str::to_owned)
+}
+
+/// getxattrat(2), Linux 6.13: also of what an `O_PATH` descriptor stands for (an empty name).
+pub(crate) fn getxattrat(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+    key: &CStr,
+    value: &mut [u8],
+) -> rustix::io::Result<usize> {
+    #[repr(C)]
+    struct Args {
+        value: u64,
+        size: u32,
+        flags: u32,
+    }
+    const GETXATTRAT: libc::c_long = 464;
+    let size = u32::try_from(value.len()).unwrap_or(u32::MAX);
+    let mut args = Args { value: value.as_mut_ptr() as u64, size, flags: 0 };
+    // SAFETY: both strings end with NUL and live during the call; `args` has the size that is told, and names `size`
+    // bytes of `value` that may be written.
+    let n = unsafe {
+        libc::syscall(
+            GETXATTRAT,
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH,
+            key.as_ptr(),
+            &raw mut args,
+            size_of::<Args>(),
+        )
+    };
+    usize::try_from(n).map_err(|_| last_error())
+}
+
+/// listxattrat(2), Linux 6.13.
+pub(crate) fn listxattrat(dir: BorrowedFd<'_>, name: &CStr, list: &mut [u8]) -> rustix::io::Result<usize> {
+    const LISTXATTRAT: libc::c_long = 465;
+    // SAFETY: the string ends with NUL and lives during the call; the kernel writes at most `list.len()` bytes.
+    let n = unsafe {
+        libc::syscall(
+            LISTXATTRAT,
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH,
+            list.as_mut_ptr(),
+            list.len(),
+        )
+    };
+    usize::try_from(n).map_err(|_| last_error())
+}
+
+/// The head of `struct file_handle`, and room for the longest handle there is (`MAX_HANDLE_SZ`).
+#[repr(C)]
+pub(crate) struct FileHandle {
+    pub len: u32,
+    pub kind: i32,
+    pub bytes: [u8; 128],
+}
+
+/// name_to_handle_at(2) of `name`, or of what the descriptor stands for if it is empty.
+pub(crate) fn name_to_handle(dir: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<FileHandle> {
+    let mut handle = FileHandle { len: 128, kind: 0, bytes: [0; 128] };
+    let mut mount = 0;
+    // SAFETY: the string ends with NUL; `handle` says how much room it has, and is laid out as the kernel's struct.
+    let code = unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            &raw mut handle,
+            &raw mut mount,
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    if code < 0 { Err(last_error()) } else { Ok(handle) }
+}
+
+/// open_by_handle_at(2) with `O_PATH`. `mount` is any open file or directory of the file system.
+pub(crate) fn open_by_handle(mount: BorrowedFd<'_>, handle: &mut FileHandle) -> rustix::io::Result<OwnedFd> {
+    let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: `handle` is laid out as the kernel's struct and says how long it is.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), std::ptr::from_mut(handle), flags)
+    };
+    let fd = libc::c_int::try_from(fd).map_err(|_| last_error())?;
+    if fd < 0 {
+        return Err(last_error());
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The UUID of the file system behind a descriptor (`FS_IOC_GETFSUUID`, Linux 6.9).
+pub(crate) fn fs_uuid(fd: BorrowedFd<'_>) -> rustix::io::Result<[u8; 16]> {
+    const GETFSUUID: libc::c_ulong = 0x8011_1500; // _IOR(0x15, 0, struct fsuuid2)
+    let mut answer = [0u8; 17]; // a length, and up to 16 bytes
+    // SAFETY: the kernel writes a struct of 17 bytes.
+    let code = unsafe { libc::ioctl(fd.as_raw_fd(), GETFSUUID, answer.as_mut_ptr()) };
+    if code < 0 {
+        return Err(last_error());
+    }
+    let mut uuid = [0; 16];
+    uuid.copy_from_slice(&answer[1..]);
+    Ok(uuid)
+}
+
+/// mount_setattr(2) of the mount that a descriptor of open_tree(2) stands for.
+pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, set: u64, clear: u64) -> rustix::io::Result<()> {
+    let attributes = [set, clear, 0, 0]; // struct mount_attr: set, clear, propagation, user namespace
+    // SAFETY: the path is an empty string with its NUL, and the struct has the size that is told.
+    let code = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            attributes.as_ptr(),
+            size_of_val(&attributes),
+        )
+    };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+fn last_error() -> rustix::io::Errno {
+    let code = std::io::Error::last_os_error().raw_os_error();
+    rustix::io::Errno::from_raw_os_error(code.unwrap_or(libc::EIO))
 }

@@ -22,6 +22,7 @@ pub enum Op {
     Link { from: PathBuf, to: PathBuf },
     Mknod { path: PathBuf, kind: FileKind, mode: u32, major: u32, minor: u32 },
     Rename { from: PathBuf, to: PathBuf },
+    Exchange { from: PathBuf, to: PathBuf },
     Unlink { path: PathBuf },
     Rmdir { path: PathBuf },
     Write { path: PathBuf, ino: u64, offset: u64, data: Box<[u8]> },
@@ -40,7 +41,7 @@ impl Op {
     /// Where it took place; of a rename or link, where it led.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Rename { to, .. } | Self::Link { to, .. } => to,
+            Self::Rename { to, .. } | Self::Exchange { to, .. } | Self::Link { to, .. } => to,
             Self::Create { path, .. }
             | Self::Mkdir { path, .. }
             | Self::Symlink { path, .. }

@@ -1,7 +1,7 @@
 //! Extended attributes. By name they go through `/proc/self/fd`, because the kernel has `*xattrat` calls only since
 //! 6.13; the last component is never followed.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::dir::component;
 use crate::error::{At, Error, Result};
 use crate::record::{self, Op};
-use crate::{AsFd, AsRawFd};
+use crate::{AsFd, AsRawFd, raw};
 
 fn magic(op: &'static str, dir: impl AsFd, name: &OsStr) -> Result<PathBuf> {
     let name = component(op, &dir, name)?;
@@ -113,4 +113,47 @@ pub fn remove_fd(fd: impl AsFd, key: &OsStr) -> Result<()> {
 pub fn is_overlay(key: &OsStr) -> bool {
     let key = key.as_bytes();
     key.starts_with(b"trusted.overlay.") || key.starts_with(b"user.overlay.")
+}
+
+/// The value of `key` of `name` in `dir` (of `dir` itself, `O_PATH` too, if the name is empty) in a caller's buffer, with
+/// a bare error number: for a file system that asks often.
+///
+/// # Errors
+/// `ENODATA`: not set. `ERANGE`: the buffer is too short; an empty one asks for the length.
+pub fn get_at(dir: impl AsFd, name: &OsStr, key: &CStr, value: &mut [u8]) -> rustix::io::Result<usize> {
+    match with_c_str(name, |name| raw::getxattrat(dir.as_fd(), name, key, value)) {
+        Err(Errno::NOSYS) if !name.is_empty() => rfs::lgetxattr(by_proc(&dir, name), key, value),
+        Err(Errno::NOSYS | Errno::BADF) if name.is_empty() => rfs::getxattr(by_proc(&dir, name), key, value),
+        other => other,
+    }
+}
+
+/// The names of all attributes, each with a NUL behind it, as [`get_at`].
+///
+/// # Errors
+/// As [`get_at`].
+pub fn list_at(dir: impl AsFd, name: &OsStr, list: &mut [u8]) -> rustix::io::Result<usize> {
+    match with_c_str(name, |name| raw::listxattrat(dir.as_fd(), name, list)) {
+        Err(Errno::NOSYS) if !name.is_empty() => rfs::llistxattr(by_proc(&dir, name), list),
+        Err(Errno::NOSYS | Errno::BADF) if name.is_empty() => rfs::listxattr(by_proc(&dir, name), list),
+        other => other,
+    }
+}
+
+/// Before Linux 6.13; and for `O_PATH` descriptors, which the newer calls refuse. The path of a descriptor leads to its
+/// inode and no further, even if that is a symbolic link.
+fn by_proc(dir: impl AsFd, name: &OsStr) -> PathBuf {
+    let dir = format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd());
+    if name.is_empty() { PathBuf::from(dir) } else { PathBuf::from(dir).join(name) }
+}
+
+/// Hands over a name with a NUL behind it, without allocating.
+pub(crate) fn with_c_str<T>(
+    name: &OsStr,
+    call: impl FnOnce(&CStr) -> rustix::io::Result<T>,
+) -> rustix::io::Result<T> {
+    let mut buf = [0; 256];
+    let bytes = name.as_bytes();
+    buf.get_mut(..bytes.len()).filter(|_| bytes.len() < 256).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(bytes);
+    call(CStr::from_bytes_until_nul(&buf).map_err(|_| Errno::INVAL)?)
 }

@@ -4,8 +4,8 @@
 
 mod table;
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags};
@@ -102,11 +102,11 @@ impl Overlay<'_> {
         for (key, value) in &self.options {
             push_option(&mut data, key, value.map(|v| v.as_bytes()));
         }
-        let lowers: Vec<Vec<u8>> = self.lowers.iter().map(|lower| escape(&lower.path)).collect();
+        let lowers: Vec<Vec<u8>> = self.lowers.iter().map(|l| escape(&l.path).into_vec()).collect();
         push_option(&mut data, "lowerdir", Some(&lowers.join(&b':')));
         if let Some((upper, work)) = &self.upper {
-            push_option(&mut data, "upperdir", Some(&escape(&upper.path)));
-            push_option(&mut data, "workdir", Some(&escape(&work.path)));
+            push_option(&mut data, "upperdir", Some(escape(&upper.path).as_bytes()));
+            push_option(&mut data, "workdir", Some(escape(&work.path).as_bytes()));
         }
         // The kernel copies one page and puts a NUL at its end.
         if data.len() >= rustix::param::page_size() {
@@ -151,8 +151,9 @@ fn push_option(data: &mut Vec<u8>, key: &str, value: Option<&[u8]>) {
     }
 }
 
-/// mount(2)'s option string ends a value at `,` and a lower directory at `:`; a backslash takes that meaning away.
-fn escape(path: &Path) -> Vec<u8> {
+/// A path for a string of options, in which a value ends at `,` and a lower directory at `:`; a backslash takes that
+/// meaning away.
+pub fn escape(path: &Path) -> OsString {
     let mut out = Vec::new();
     for b in path.as_os_str().as_bytes() {
         if matches!(b, b',' | b'\\' | b':') {
@@ -160,7 +161,7 @@ fn escape(path: &Path) -> Vec<u8> {
         }
         out.push(*b);
     }
-    out
+    OsString::from_vec(out)
 }
 
 /// Runs `call` in a thread of its own whose working directory is `dir`; the other threads keep theirs.
@@ -224,6 +225,26 @@ pub fn at(dir: impl AsFd, name: &OsStr) -> Result<Option<Mounted>> {
     let st = rustix::fs::fstatfs(&fd).at_name("statfs", &dir, name)?;
     let bits = |n: i64| u64::try_from(n).unwrap_or(0);
     Ok(Some(Mounted { magic: bits(st.f_type) & 0xffff_ffff, read_only: bits(st.f_flags) & READ_ONLY != 0 }))
+}
+
+/// A mount of its own of the directory `path`, attached nowhere: what happens to the mount below it does not show
+/// (other mounts in it neither), and nothing can be written through it nor access times change. It goes with the
+/// descriptor.
+///
+/// # Errors
+/// `EPERM`: this process may not mount here.
+pub fn read_only_clone(path: &Path) -> Result<OwnedFd> {
+    const RDONLY: u64 = 1;
+    const NOATIME: u64 = 0x10;
+    const ATIME: u64 = 0x70;
+    let flags = rm::OpenTreeFlags::OPEN_TREE_CLONE | rm::OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = rm::open_tree(rustix::fs::CWD, path, flags).at("clone the mount of", path)?;
+    // In a user namespace the way of access times may be locked; then they stay as the mount below has them.
+    crate::raw::set_mount_attributes(tree.as_fd(), RDONLY | NOATIME, ATIME)
+        .or_else(|_| crate::raw::set_mount_attributes(tree.as_fd(), RDONLY, 0))
+        .at("make a read-only mount of", path)?;
+    let dir = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(&tree, ".", dir, Mode::empty()).at("open", path)
 }
 
 /// Opens a directory for use in an [`Overlay`].

@@ -12,7 +12,7 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use super::error_from;
 use super::record::{IN_USE, Place, Record};
 use crate::error::{At, Error, Result, path_of};
-use crate::{OwnedFd, dir, mount, raw};
+use crate::{OwnedFd, daemon, dir, mount, raw};
 
 /// What a new holder says on its standard output, one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +65,7 @@ impl Answer {
 /// nothing is mounted below `store` and no command is inside. Call it first in a process that [`super::enter`] started, and
 /// end the process when it returns.
 pub fn hold(store: &Path, record: &Path) -> Result<()> {
-    // A descriptor or a terminal of the first command would stay open for as long as its mounts.
-    raw::close_inherited();
-    raw::ignore_hangup();
-    let _ = rustix::process::setsid();
+    daemon::detach();
     let made = make_namespaces().and_then(|()| {
         let failed = |e: Error| (Step::Open, e.errno);
         rustix::process::chdir("/").map_err(|e| (Step::Open, e))?;

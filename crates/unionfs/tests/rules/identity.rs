@@ -1,0 +1,84 @@
+//! Inode numbers, devices and link counts: rules 42 to 47.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use testkit::tree::{dir, file};
+
+use crate::files::{append, chmod, read, stat};
+use crate::stage::{is_root, rule};
+
+#[test]
+fn an_inode_number_survives_copy_up_and_remount() {
+    rule(|s| {
+        file(&s.lower(2), "d/f", "2");
+        file(&s.lower(1), "d/g", "1");
+        s.mount();
+        let all = ["d", "d/f", "d/g"];
+        let before = all.map(|name| stat(s.at(name)).ino());
+        append(s.at("d/f"), "x");
+        chmod(s.at("d/g"), 0o600);
+        chmod(s.at("d"), 0o700);
+        assert_eq!(all.map(|name| stat(s.at(name)).ino()), before);
+        // Without the right to open by handle the kernel's overlay cannot tell where a file came from.
+        if !s.is_kernel() || is_root() {
+            s.remount();
+            assert_eq!(all.map(|name| stat(s.at(name)).ino()), before);
+        }
+    });
+}
+
+#[test]
+fn everything_is_on_one_device_with_numbers_of_its_own() {
+    rule(|s| {
+        file(&s.lower(2), "a", "2");
+        file(&s.lower(1), "b", "1");
+        file(&s.upper(""), "c", "u");
+        dir(&s.lower(2), "d");
+        s.mount();
+        let root = stat(s.at(""));
+        let mut numbers = vec![root.ino()];
+        for name in ["a", "b", "c", "d"] {
+            assert_eq!(stat(s.at(name)).dev(), root.dev(), "{name}");
+            numbers.push(stat(s.at(name)).ino());
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 5);
+    });
+}
+
+#[test]
+fn a_link_to_a_file_of_a_lower_layer_counts_two() {
+    rule(|s| {
+        file(&s.lower(2), "low", "2");
+        s.mount();
+        fs::hard_link(s.at("low"), s.at("second")).unwrap();
+        append(s.at("second"), "x");
+        for _ in 0..2 {
+            let (low, second) = (stat(s.at("low")), stat(s.at("second")));
+            assert_eq!((low.nlink(), second.nlink()), (2, 2));
+            assert_eq!(low.ino(), second.ino());
+            assert_eq!(read(s.at("low")), "2x");
+            s.remount();
+        }
+        fs::remove_file(s.at("low")).unwrap();
+        assert_eq!(stat(s.at("second")).nlink(), 1);
+    });
+}
+
+#[test]
+fn the_links_of_a_new_directory_are_its_directories() {
+    rule(|s| {
+        dir(&s.lower(2), "merged/low");
+        s.mount();
+        fs::create_dir_all(s.at("new/one")).unwrap();
+        fs::create_dir(s.at("new/two")).unwrap();
+        assert_eq!(stat(s.at("new")).nlink(), 4);
+        fs::remove_dir(s.at("new/two")).unwrap();
+        assert_eq!(stat(s.at("new")).nlink(), 3);
+        // 1 says that nobody knows; find(1) then looks for itself.
+        fs::create_dir(s.at("merged/new")).unwrap();
+        assert!([1, 4].contains(&stat(s.at("merged")).nlink()));
+    });
+}

@@ -1,0 +1,229 @@
+//! Where a rule is tried: layers, and a union of them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::mount::{UnmountFlags, unmount};
+use sys::userns::{Privilege, privilege};
+use tempfile::TempDir;
+use testkit::tree::dump;
+use unionfs::options::{escape, parse};
+use unionfs::{MountAt, Union};
+
+/// What a rule is tried on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum On {
+    /// The kernel's overlay.
+    Kernel,
+    /// Ours, served by a thread of this process.
+    Ours,
+    /// Another union, by its mount helper.
+    Helper(PathBuf),
+}
+
+/// Tries a rule on the kernel's overlay and on ours.
+#[track_caller]
+pub fn rule(test: impl Fn(&mut Stage)) {
+    try_on(&[On::Kernel, On::Ours], &test);
+}
+
+/// Tries on ours, where it does other than the kernel's overlay.
+#[track_caller]
+pub fn ours(test: impl Fn(&mut Stage)) {
+    try_on(&[On::Ours], &test);
+}
+
+fn try_on(all: &[On], test: &dyn Fn(&mut Stage)) {
+    if !testkit::require_root("a union is mounted") {
+        return;
+    }
+    let wanted = match std::env::var("RULES_ON").as_deref() {
+        Err(_) => all.to_vec(),
+        Ok("kernel") => all.iter().filter(|on| **on == On::Kernel).cloned().collect(),
+        Ok("ours") => vec![On::Ours],
+        Ok(helper) => vec![On::Helper(helper.into())],
+    };
+    for on in wanted {
+        println!("on {on:?}");
+        test(&mut Stage::new(on));
+    }
+}
+
+/// Two lower layers (1 is above 2), an upper, and their union.
+#[derive(Debug)]
+pub struct Stage {
+    pub on: On,
+    dir: TempDir,
+    options: String,
+    mounted: Option<Mounted>,
+}
+
+/// A mounted union, and what its lower layers were.
+#[derive(Debug)]
+struct Mounted {
+    server: Option<JoinHandle<Result<(), unionfs::Error>>>,
+    lowers: [Vec<String>; 2],
+}
+
+impl Stage {
+    fn new(on: On) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["1", "2", "upper", "work", "merged"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        Self { on, dir, options: String::new(), mounted: None }
+    }
+
+    /// A lower layer.
+    pub fn lower(&self, n: usize) -> PathBuf {
+        self.dir.path().join(n.to_string())
+    }
+
+    /// A path in the upper layer.
+    pub fn upper(&self, path: &str) -> PathBuf {
+        self.dir.path().join("upper").join(path)
+    }
+
+    /// The work directory.
+    pub fn work(&self) -> PathBuf {
+        self.dir.path().join("work")
+    }
+
+    /// A path in the union.
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.dir.path().join("merged").join(path)
+    }
+
+    /// What the union's marks begin with: ordinary users may not set `trusted.`.
+    pub fn prefix(&self) -> &'static str {
+        if is_root() { "trusted.overlay." } else { "user.overlay." }
+    }
+
+    /// Mounts.
+    pub fn mount(&mut self) {
+        self.mount_with("");
+    }
+
+    /// Mounts with further options, for now and for every [`Stage::remount`].
+    pub fn mount_with(&mut self, options: &str) {
+        self.options = options.to_owned();
+        let tried = self.try_mount();
+        tried.unwrap_or_else(|e| panic!("mounting with {options:?}: {e}"));
+    }
+
+    /// Mounts with further options; says why not.
+    pub fn try_mount_with(&mut self, options: &str) -> Result<(), String> {
+        self.options = options.to_owned();
+        self.try_mount()
+    }
+
+    fn try_mount(&mut self) -> Result<(), String> {
+        assert!(self.mounted.is_none(), "mounted already");
+        let merged = self.at("");
+        let merged = merged.parent().unwrap().join("merged");
+        let lowers = [dump(&self.lower(1)), dump(&self.lower(2))];
+        let mut options = self.options.clone();
+        let server = match &self.on {
+            On::Kernel => {
+                if !is_root() {
+                    options = join("userxattr", &options);
+                }
+                let options = join(&self.layers(), &options);
+                run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(&merged))?;
+                None
+            }
+            On::Ours => {
+                let options = join(&join(&self.layers(), "allow_other"), &options);
+                let (config, at) = parse([options], MountAt::default()).map_err(|e| e.to_string())?;
+                let union = Union::open(&config).map_err(|e| e.to_string())?;
+                let server = union.mount(&merged, &at).map_err(|e| e.to_string())?;
+                Some(std::thread::spawn(move || server.run()))
+            }
+            On::Helper(helper) => {
+                let options = join("allow_other", &options);
+                let (one, two) = (self.lower(1), self.lower(2));
+                let mut command = Command::new(helper);
+                command.arg(format!("{}:{}", one.display(), two.display()));
+                run(command.args([self.upper(""), self.work(), merged]).arg(options))?;
+                None
+            }
+        };
+        self.mounted = Some(Mounted { server, lowers });
+        Ok(())
+    }
+
+    fn layers(&self) -> String {
+        let path = |path: PathBuf| escape(path.as_os_str()).into_string().unwrap();
+        let (one, two) = (path(self.lower(1)), path(self.lower(2)));
+        let (upper, work) = (path(self.dir.path().join("upper")), path(self.work()));
+        format!("lowerdir={one}:{two},upperdir={upper},workdir={work}")
+    }
+
+    /// Unmounts. Whatever the test did, the lower layers are as they were.
+    pub fn unmount(&mut self) {
+        let Some(mounted) = self.mounted.take() else { return };
+        let merged = self.dir.path().join("merged");
+        unmount(&merged, UnmountFlags::empty()).expect("umount: is a file still open?");
+        if let Some(server) = mounted.server {
+            server.join().expect("the server panicked").expect("the server failed");
+        }
+        if let On::Helper(_) = self.on {
+            // Its server still tidies up.
+            let since = Instant::now();
+            while serves(&merged) && since.elapsed() < Duration::from_secs(5) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        for (n, before) in mounted.lowers.iter().enumerate() {
+            assert_eq!(dump(&self.lower(n + 1)), *before, "lower layer {} was changed", n + 1);
+        }
+    }
+
+    /// Unmounts and mounts again: what counts is what is on the disk.
+    pub fn remount(&mut self) {
+        self.unmount();
+        self.try_mount().unwrap_or_else(|e| panic!("mounting again: {e}"));
+    }
+
+    /// Whether the union is the kernel's overlay.
+    pub fn is_kernel(&self) -> bool {
+        self.on == On::Kernel
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = unmount(self.dir.path().join("merged"), UnmountFlags::DETACH);
+        } else {
+            self.unmount();
+        }
+    }
+}
+
+/// Whether this is root of the machine, not of a user namespace.
+pub fn is_root() -> bool {
+    privilege().unwrap() == Privilege::Root
+}
+
+fn join(one: &str, other: &str) -> String {
+    let parts: Vec<&str> = [one, other].into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(",")
+}
+
+/// Whether a process has this path as an argument.
+fn serves(path: &Path) -> bool {
+    let wanted = path.as_os_str().as_encoded_bytes();
+    let line = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+    let mut lines = std::fs::read_dir("/proc").unwrap().flatten().map(line);
+    lines.any(|line| line.split(|byte| *byte == 0).any(|argument| argument == wanted))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.success() { Ok(()) } else { Err(format!("{}: {said}", output.status)) }
+}
