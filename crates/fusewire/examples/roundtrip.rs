@@ -1,5 +1,5 @@
-//! What one question to a server costs: mounts a file system of one file and asks for its attributes, which the kernel
-//! may not remember, from one caller and from two, without a pause and with one.
+//! What one question to a server costs: mounts a file system of two files, asks for attributes that the kernel may not
+//! remember, and opens and closes, from one caller and from several, without a pause and with one.
 //!
 //! `cargo run --release -p layercake-fusewire --example roundtrip [THREADS]`
 
@@ -10,29 +10,36 @@ use std::time::{Duration, Instant};
 
 use fusewire::mount::{self, MountOptions};
 use fusewire::{
-    Attributes, Caller, Entry, Errno, Features, FileSystem, Handle, NodeId, Open, OpenFlags, Opened, Result, Session,
+    Attributes, Caller, Entry, Errno, Features, FileSystem, Handle, NodeId, Open, OpenFlags, Opened, Result,
+    Session,
 };
 
-const FILE: NodeId = NodeId(2);
+/// The kernel asks for its attributes every time.
+const ASKED: NodeId = NodeId(2);
+/// It remembers those of this one, so that opening it is one question.
+const KEPT: NodeId = NodeId(3);
 
-struct OneFile;
+struct TwoFiles;
 
-fn attributes(node: NodeId) -> Attributes {
-    let mode = if node == FILE { 0o100_644 } else { 0o040_755 };
-    Attributes { ino: node.0, mode, nlink: 1, ..Attributes::default() }
+fn attributes(node: NodeId) -> (Attributes, Duration) {
+    let mode = if node == NodeId::ROOT { 0o040_755 } else { 0o100_644 };
+    let ttl = if node == ASKED { Duration::ZERO } else { Duration::from_secs(3600) };
+    (Attributes { ino: node.0, mode, nlink: 1, ..Attributes::default() }, ttl)
 }
 
-impl FileSystem for OneFile {
+impl FileSystem for TwoFiles {
     fn lookup(&self, _: &Caller, _: NodeId, name: &OsStr) -> Result<Entry> {
-        if name != "file" {
-            return Err(Errno::NOENT);
-        }
-        let ttl = Duration::from_secs(3600);
-        Ok(Entry { node: FILE, attributes: attributes(FILE), entry_ttl: ttl, attr_ttl: Duration::ZERO })
+        let node = match name.to_str() {
+            Some("asked") => ASKED,
+            Some("kept") => KEPT,
+            _ => return Err(Errno::NOENT),
+        };
+        let (attributes, attr_ttl) = attributes(node);
+        Ok(Entry { node, attributes, entry_ttl: Duration::from_secs(3600), attr_ttl })
     }
 
     fn getattr(&self, _: &Caller, node: NodeId, _: Option<Handle>) -> Result<(Attributes, Duration)> {
-        Ok((attributes(node), Duration::ZERO))
+        Ok(attributes(node))
     }
 
     fn open(&self, _: &Caller, _: NodeId, _: &Open) -> Result<Opened> {
@@ -46,8 +53,8 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let device = mount::mount(dir.path(), &MountOptions::default())?;
     let session = Session::new(device, Features::default());
     std::thread::scope(|scope| {
-        let server = scope.spawn(|| session.serve(&OneFile, threads));
-        let result = measure(&dir.path().join("file"));
+        let server = scope.spawn(|| session.serve(&TwoFiles, threads));
+        let result = measure(dir.path());
         let unmounted = mount::unmount(dir.path(), true);
         server.join().map_err(|_| "the server panicked")??;
         unmounted?;
@@ -55,7 +62,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     })
 }
 
-fn measure(file: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
+fn measure(dir: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let cpu = || rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let none = Duration::ZERO;
     for (what, callers, count, pause, open) in [
@@ -70,12 +77,13 @@ fn measure(file: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
         let (begin, cpu_begin) = (Instant::now(), cpu());
         std::thread::scope(|scope| {
             let call = || -> std::io::Result<Duration> {
-                let opened = File::open(file)?;
+                let asked = File::open(dir.join("asked"))?;
+                let kept = dir.join("kept");
                 let mut spent = Duration::ZERO;
                 for _ in 0..count {
                     std::thread::sleep(pause);
                     let begin = Instant::now();
-                    if open { drop(File::open(file)?) } else { drop(opened.metadata()?) }
+                    let _ = if open { File::open(&kept)?.metadata()? } else { asked.metadata()? };
                     spent += begin.elapsed();
                 }
                 Ok(spent / count)
@@ -88,7 +96,8 @@ fn measure(file: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
             Ok::<(), Box<dyn std::error::Error>>(())
         })?;
         let cpu_end = cpu();
-        let busy = (cpu_end.tv_sec - cpu_begin.tv_sec) as f64 + (cpu_end.tv_nsec - cpu_begin.tv_nsec) as f64 / 1e9;
+        let busy =
+            (cpu_end.tv_sec - cpu_begin.tv_sec) as f64 + (cpu_end.tv_nsec - cpu_begin.tv_nsec) as f64 / 1e9;
         println!("µs each: {what}; {:.0} % of a processor", busy / begin.elapsed().as_secs_f64() * 100.0);
     }
     Ok(())

@@ -1,10 +1,13 @@
 //! Bytes of the device to a [`Request`]. Nothing here does I/O, and no input makes it panic: what is too short, or has
 //! a name that no directory can hold, is [`Malformed`].
 
+mod arguments;
+
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 
 use zerocopy::FromBytes;
+
+use arguments::Arguments;
 
 use crate::proto::flags::{self, setattr};
 use crate::proto::opcode;
@@ -28,43 +31,123 @@ pub(crate) struct Request<'a> {
 pub(crate) enum Operation<'a> {
     Init(InitIn),
     Destroy,
-    Lookup { name: &'a OsStr },
-    Forget { lookups: u64 },
-    BatchForget { nodes: &'a [u8] },
-    Getattr { handle: Option<Handle> },
-    Statx { handle: Option<Handle> },
+    Lookup {
+        name: &'a OsStr,
+    },
+    Forget {
+        lookups: u64,
+    },
+    BatchForget {
+        nodes: &'a [u8],
+    },
+    Getattr {
+        handle: Option<Handle>,
+    },
+    Statx {
+        handle: Option<Handle>,
+    },
     Setattr(SetAttributes),
     Readlink,
-    Symlink { name: &'a OsStr, target: &'a OsStr },
+    Symlink {
+        name: &'a OsStr,
+        target: &'a OsStr,
+    },
     Mknod(New<'a>),
     Mkdir(New<'a>),
-    Unlink { name: &'a OsStr },
-    Rmdir { name: &'a OsStr },
-    Rename { name: &'a OsStr, new_parent: NodeId, new_name: &'a OsStr, flags: u32 },
-    Link { node: NodeId, new_name: &'a OsStr },
+    Unlink {
+        name: &'a OsStr,
+    },
+    Rmdir {
+        name: &'a OsStr,
+    },
+    Rename {
+        name: &'a OsStr,
+        new_parent: NodeId,
+        new_name: &'a OsStr,
+        flags: u32,
+    },
+    Link {
+        node: NodeId,
+        new_name: &'a OsStr,
+    },
     Open(Open),
     Create(New<'a>, Open),
     Tmpfile(New<'a>, Open),
-    Read { handle: Handle, offset: u64, size: u32 },
+    Read {
+        handle: Handle,
+        offset: u64,
+        size: u32,
+    },
     Write(Write<'a>),
-    Flush { handle: Handle },
-    Fsync { handle: Handle, data_only: bool },
-    Release { handle: Handle },
+    Flush {
+        handle: Handle,
+    },
+    Fsync {
+        handle: Handle,
+        data_only: bool,
+    },
+    Release {
+        handle: Handle,
+    },
     Opendir(Open),
-    Readdir { handle: Handle, offset: u64, size: u32, plus: bool },
-    Releasedir { handle: Handle },
-    Fsyncdir { handle: Handle, data_only: bool },
+    Readdir {
+        handle: Handle,
+        offset: u64,
+        size: u32,
+        plus: bool,
+    },
+    Releasedir {
+        handle: Handle,
+    },
+    Fsyncdir {
+        handle: Handle,
+        data_only: bool,
+    },
     Statfs,
-    Setxattr { name: &'a OsStr, value: &'a [u8], flags: u32, kill_sgid: bool },
-    Getxattr { name: &'a OsStr, size: u32 },
-    Listxattr { size: u32 },
-    Removexattr { name: &'a OsStr },
-    Fallocate { handle: Handle, offset: u64, length: u64, mode: u32 },
-    Lseek { handle: Handle, offset: u64, whence: u32 },
-    CopyFileRange { from: (Handle, u64), to: (NodeId, Handle, u64), len: u64, flags: u64, wide: bool },
+    Setxattr {
+        name: &'a OsStr,
+        value: &'a [u8],
+        flags: u32,
+        kill_sgid: bool,
+    },
+    Getxattr {
+        name: &'a OsStr,
+        size: u32,
+    },
+    Listxattr {
+        size: u32,
+    },
+    Removexattr {
+        name: &'a OsStr,
+    },
+    Fallocate {
+        handle: Handle,
+        offset: u64,
+        length: u64,
+        mode: u32,
+    },
+    Lseek {
+        handle: Handle,
+        offset: u64,
+        whence: u32,
+    },
+    CopyFileRange {
+        from: (Handle, u64),
+        to: (NodeId, Handle, u64),
+        len: u64,
+        flags: u64,
+        wide: bool,
+    },
     Syncfs,
-    Ioctl { handle: Handle, cmd: u32, input: &'a [u8], out_size: u32 },
-    Access { mask: u32 },
+    Ioctl {
+        handle: Handle,
+        cmd: u32,
+        input: &'a [u8],
+        out_size: u32,
+    },
+    Access {
+        mask: u32,
+    },
     /// Not known here, or not served by any [`FileSystem`](crate::FileSystem): locks, poll, interrupts, mappings.
     Unknown,
 }
@@ -85,10 +168,11 @@ pub(crate) fn decode(bytes: &[u8], setxattr_ext: bool) -> Result<Request<'_>, Ma
         return Err(malformed);
     }
     let node = NodeId(header.nodeid);
-    let Some(body) = body.len().checked_sub(usize::from(header.total_extlen) * 8).map(|end| &body[..end]) else {
+    let Some(body) = body.len().checked_sub(usize::from(header.total_extlen) * 8).map(|end| &body[..end])
+    else {
         return Err(malformed);
     };
-    let Some(operation) = operation(header.opcode, node, Arguments(body), setxattr_ext) else {
+    let Some(operation) = operation(header.opcode, node, Arguments::new(body), setxattr_ext) else {
         return Err(malformed);
     };
     let caller = Caller { uid: header.uid, gid: header.gid, pid: header.pid };
@@ -239,77 +323,6 @@ fn operation(code: u32, node: NodeId, mut args: Arguments<'_>, setxattr_ext: boo
         opcode::ACCESS => Operation::Access { mask: args.take::<AccessIn>()?.mask },
         _ => Operation::Unknown,
     })
-}
-
-/// What is left of the arguments. Every method takes from the front; `None`: there is not enough, or it is no name.
-struct Arguments<'a>(&'a [u8]);
-
-impl<'a> Arguments<'a> {
-    fn take<T: FromBytes>(&mut self) -> Option<T> {
-        let (value, rest) = T::read_from_prefix(self.0).ok()?;
-        self.0 = rest;
-        Some(value)
-    }
-
-    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    /// Bytes up to a NUL.
-    fn text(&mut self) -> Option<&'a OsStr> {
-        let end = self.0.iter().position(|b| *b == 0)?;
-        let text = self.bytes(end)?;
-        self.bytes(1)?;
-        Some(OsStr::from_bytes(text))
-    }
-
-    /// A name in a directory, or `.`, or `..`.
-    fn any_name(&mut self) -> Option<&'a OsStr> {
-        self.text().filter(|name| !name.is_empty() && !name.as_bytes().contains(&b'/'))
-    }
-
-    /// A name that a file can have.
-    fn name(&mut self) -> Option<&'a OsStr> {
-        self.any_name().filter(|name| *name != "." && *name != "..")
-    }
-
-    /// Before INIT_EXT the structure was shorter; what is missing is 0.
-    fn init(&mut self) -> Option<InitIn> {
-        let mut long = [0; size_of::<InitIn>()];
-        let given = self.0.len().min(long.len());
-        if given < 8 {
-            return None;
-        }
-        long[..given].copy_from_slice(&self.0[..given]);
-        InitIn::read_from_bytes(&long).ok()
-    }
-
-    fn open(&mut self) -> Option<Open> {
-        let OpenIn { flags, open_flags } = self.take()?;
-        Some(Open { flags, kill_suidgid: open_flags & flags::OPEN_KILL_SUIDGID != 0 })
-    }
-
-    fn create(&mut self, parent: NodeId) -> Option<(New<'a>, Open)> {
-        let CreateIn { flags, mode, umask, open_flags } = self.take()?;
-        let new = New { parent, name: OsStr::new(""), mode, umask, rdev: 0 };
-        Some((new, Open { flags, kill_suidgid: open_flags & flags::OPEN_KILL_SUIDGID != 0 }))
-    }
-
-    fn rename(&mut self, newdir: u64, flags: u32) -> Option<Operation<'a>> {
-        Some(Operation::Rename {
-            name: self.name()?,
-            new_parent: NodeId(newdir),
-            new_name: self.name()?,
-            flags,
-        })
-    }
-
-    fn fsync(&mut self) -> Option<(Handle, bool)> {
-        let FsyncIn { fh, fsync_flags, .. } = self.take()?;
-        Some((Handle(fh), fsync_flags & flags::FSYNC_FDATASYNC != 0))
-    }
 }
 
 const S_IFMT: u32 = 0o170_000;

@@ -1,197 +1,227 @@
-//! [`Device`]: how threads wait for requests.
+//! [`Device`]: how the threads of a session wait for requests.
+//!
+//! A request is served in a microsecond or two, but waking a thread that sleeps costs ten times as much, and more on a
+//! processor that has gone to sleep as well (union-fs.md §3.2). So while requests keep coming, one thread stays awake and the others stay
+//! out of the kernel's queue, where every request would wake one of them for nothing. Threads stand at one of these
+//! posts:
+//!
+//! - **Reader**, at most one. It reads without waiting, for [`SPIN`] after the last request; it serves what it reads and
+//!   keeps its post meanwhile. When nothing has come it gives the post up and sleeps in a read of its own, to which
+//!   the kernel brings the next request.
+//! - **Watch**, the holder of one mutex. It looks every [`TICK`] whether the reader is still at the request that it was
+//!   at before; then it becomes the reader, so that a request that takes long holds nobody up. It also comes when it
+//!   is called: by a thread that for [`BACKLOG`] has found a request whenever it was ready for one; then it helps until
+//!   it finds none. Where there is no reader it sleeps in a read too.
+//! - **Reserve**, all others. They wait for the mutex, so that one of them has the watch when its holder leaves.
+//!
+//! An idle session thus is two threads asleep in the kernel, and a busy one costs no wake-ups. On two processors that
+//! takes half of the time off a round trip for one caller, and nothing away from two. The two ways of reading
+//! need two descriptors of one connection, since it is the descriptor that waits or does not; if the device cannot be
+//! opened a second time, all threads sleep, and the kernel wakes one a request.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
-/// The device of a session, read by several threads.
+/// How long the reader stays awake for the next request.
+const SPIN: Duration = Duration::from_micros(50);
+/// How long a request may take before somebody else reads.
+const TICK: Duration = Duration::from_millis(1);
+/// How long a thread is busy without a pause before it calls for help.
+const BACKLOG: Duration = Duration::from_micros(500);
+
+/// A request in the buffer of whoever read it: its length, and the descriptor through which it must be answered.
+/// `None`: the mount is gone.
+pub(crate) type Received<'d> = Option<(usize, BorrowedFd<'d>)>;
+
+/// The device of a session, as all its threads share it.
 pub(crate) struct Device<'a> {
-    blocking: BorrowedFd<'a>,
-    polled: Option<OwnedFd>,
-    /// Who reads while requests keep coming: 0, nobody.
+    /// Reading from it waits for a request.
+    waiting: BorrowedFd<'a>,
+    /// Reading from it does not.
+    prompt: Option<OwnedFd>,
+    /// The thread that is the reader; 0 is none.
     reader: AtomicUsize,
-    /// Requests that the reader has taken.
-    taken: AtomicU64,
+    /// How many requests readers have come for, to see whether one is stuck.
+    rounds: AtomicU64,
     watch: Mutex<()>,
-    called: Mutex<bool>,
-    call: Condvar,
-    spin: Duration,
-    simple: bool,
-    yields: bool,
-    adapt: bool,
-    pub(crate) stat: [AtomicU64; 6],
+    help_wanted: Mutex<bool>,
+    help: Condvar,
 }
 
-pub(crate) struct Thread {
-    id: usize,
+/// What one thread knows of itself.
+pub(crate) struct Post {
+    id: NonZeroUsize,
+    /// The last request came soon: it is worth staying awake for the next.
+    keen: bool,
+    /// Came when it was called and has found a request each time since.
+    helping: bool,
+    /// Since when there was a request each time.
     busy_since: Option<Instant>,
-    skip: u32,
 }
 
-impl Thread {
-    pub(crate) fn new(id: usize) -> Self {
-        Self { id: id + 1, busy_since: None, skip: 0 }
+impl Post {
+    /// The post of a thread; each has a number of its own.
+    pub(crate) fn new(id: NonZeroUsize) -> Self {
+        Self { id, keen: false, helping: false, busy_since: None }
     }
 }
-
-type Got<'a> = rustix::io::Result<Option<(usize, BorrowedFd<'a>)>>;
 
 impl<'a> Device<'a> {
     pub(crate) fn new(device: &'a OwnedFd) -> Self {
-        let spin = std::env::var("SPIN").ok().and_then(|s| s.parse().ok()).unwrap_or(50);
         Self {
-            blocking: device.as_fd(),
-            polled: if spin == 0 { None } else { polled(device) },
+            waiting: device.as_fd(),
+            prompt: prompt(device).ok(),
             reader: AtomicUsize::new(0),
-            taken: AtomicU64::new(0),
+            rounds: AtomicU64::new(0),
             watch: Mutex::new(()),
-            called: Mutex::new(false),
-            call: Condvar::new(),
-            spin: Duration::from_micros(spin),
-            simple: std::env::var_os("SIMPLE").is_some(),
-            yields: std::env::var_os("YIELD").is_some(),
-            adapt: std::env::var_os("ADAPT").is_some(),
-            stat: Default::default(),
+            help_wanted: Mutex::new(false),
+            help: Condvar::new(),
         }
     }
 
-    fn count(&self, n: usize) {
-        self.stat[n].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The next request: its length, and the descriptor through which it must be answered. `None`: unmounted.
-    pub(crate) fn receive(&self, thread: &mut Thread, buffer: &mut [u8]) -> Got<'_> {
-        let Some(polled) = &self.polled else { return self.asleep(buffer) };
-        let polled = polled.as_fd();
-        if self.simple {
-            if self.reader.compare_exchange(0, thread.id, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-                let got = self.awake(thread, polled, buffer)?;
-                self.reader.store(0, Ordering::Release);
-                if let Some(got) = got {
-                    return Ok(got);
-                }
-            }
-            return self.asleep(buffer);
-        }
+    /// Waits for a request and reads it into `buffer`.
+    pub(crate) fn receive(&self, post: &mut Post, buffer: &mut [u8]) -> rustix::io::Result<Received<'_>> {
+        let Some(prompt) = self.prompt.as_ref().map(AsFd::as_fd) else { return self.sleep(post, buffer) };
         loop {
-            let holder = self.reader.load(Ordering::Acquire);
-            if holder == thread.id
-                || holder == 0 && self.reader.compare_exchange(0, thread.id, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            if self.is_reader(post) {
+                self.rounds.fetch_add(1, Ordering::Relaxed);
+                if let Some(received) = self.read_awake(post, prompt, buffer)? {
+                    return Ok(received);
+                }
+                self.reader.store(0, Ordering::Release);
+                return self.sleep(post, buffer);
+            }
+            if post.helping
+                && let Some(received) = self.read_now(post, prompt, buffer)?
             {
-                self.taken.fetch_add(1, Ordering::Relaxed);
-                if let Some(got) = self.awake(thread, polled, buffer)? {
-                    if thread.busy_since.is_some_and(|since| since.elapsed() > Duration::from_micros(500)) {
-                        thread.busy_since = Some(Instant::now());
-                        self.count(4);
-                        if let Ok(mut called) = self.called.try_lock() {
-                            *called = true;
-                            self.call.notify_one();
-                        }
-                    }
-                    return Ok(got);
-                }
-                self.reader.store(0, Ordering::Release);
-                return self.asleep(buffer);
+                return Ok(received);
             }
-            let watch = self.watch.lock().unwrap_or_else(|e| e.into_inner());
-            if let Some(got) = self.on_watch(thread, polled, buffer, watch)? {
-                return Ok(got);
+            post.helping = false;
+            if let Some(received) = self.keep_watch(post, buffer)? {
+                return Ok(received);
             }
         }
     }
 
-    fn on_watch<'b>(&'b self, thread: &mut Thread, polled: BorrowedFd<'b>, buffer: &mut [u8], _watch: MutexGuard<'_, ()>) -> rustix::io::Result<Option<Option<(usize, BorrowedFd<'b>)>>>
-    {
+    /// Whether this thread is the reader, or could become it because there was none.
+    fn is_reader(&self, post: &Post) -> bool {
+        let id = post.id.get();
+        match self.reader.load(Ordering::Acquire) {
+            0 => self.reader.compare_exchange(0, id, Ordering::AcqRel, Ordering::Relaxed).is_ok(),
+            reader => reader == id,
+        }
+    }
+
+    /// Reads, if need be for a while. `None`: nothing came.
+    fn read_awake<'d>(
+        &'d self,
+        post: &mut Post,
+        prompt: BorrowedFd<'d>,
+        buffer: &mut [u8],
+    ) -> rustix::io::Result<Option<Received<'d>>> {
+        if let Some(received) = self.read_now(post, prompt, buffer)? {
+            return Ok(Some(received));
+        }
+        let end = Instant::now() + SPIN;
+        while post.keen && Instant::now() < end {
+            // Who else has to run on this processor may well be the one to send the next request.
+            thread::yield_now();
+            if let Some(len) = try_read(prompt, buffer)? {
+                return Ok(Some(len.map(|len| (len, prompt))));
+            }
+        }
+        post.keen = false;
+        Ok(None)
+    }
+
+    /// Reads a request that is there already, and calls for help when there always is one.
+    fn read_now<'d>(
+        &'d self,
+        post: &mut Post,
+        prompt: BorrowedFd<'d>,
+        buffer: &mut [u8],
+    ) -> rustix::io::Result<Option<Received<'d>>> {
+        let Some(len) = try_read(prompt, buffer)? else {
+            post.busy_since = None;
+            return Ok(None);
+        };
+        let now = Instant::now();
+        if now.duration_since(*post.busy_since.get_or_insert(now)) > BACKLOG {
+            post.busy_since = Some(now);
+            *self.help_wanted.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.help.notify_one();
+        }
+        Ok(Some(len.map(|len| (len, prompt))))
+    }
+
+    /// Has the watch, as soon as nobody else has. `None`: this thread has something to do now.
+    fn keep_watch(&self, post: &mut Post, buffer: &mut [u8]) -> rustix::io::Result<Option<Received<'_>>> {
+        let _watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let holder = self.reader.load(Ordering::Acquire);
-            let before = self.taken.load(Ordering::Relaxed);
-            if holder == 0 {
-                return self.asleep(buffer).map(Some);
+            let rounds = self.rounds.load(Ordering::Relaxed);
+            let reader = self.reader.load(Ordering::Acquire);
+            if reader == 0 {
+                return self.sleep(post, buffer).map(Some);
             }
-            let called = self.called.lock().unwrap_or_else(|e| e.into_inner());
-            let (mut called, _) = self.call.wait_timeout_while(called, Duration::from_millis(1), |called| !*called).unwrap_or_else(|e| e.into_inner());
-            if std::mem::take(&mut *called) {
-                drop(called);
-                match read(polled, buffer) {
-                    Err(Errno::AGAIN) => {}
-                    other => return Ok(Some(other?.map(|len| (len, unsafe_static(polled))))),
-                }
-                continue;
+            let wanted = self.help_wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            let (mut wanted, _) = self
+                .help
+                .wait_timeout_while(wanted, TICK, |wanted| !*wanted)
+                .unwrap_or_else(PoisonError::into_inner);
+            if std::mem::take(&mut *wanted) {
+                post.helping = true;
+                return Ok(None);
             }
-            drop(called);
-            if self.taken.load(Ordering::Relaxed) == before
-                && self.reader.compare_exchange(holder, thread.id, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+            let stuck = self.rounds.load(Ordering::Relaxed) == rounds;
+            let id = post.id.get();
+            if stuck && self.reader.compare_exchange(reader, id, Ordering::AcqRel, Ordering::Relaxed).is_ok()
             {
                 return Ok(None);
             }
         }
     }
 
-    fn awake<'b>(&'b self, thread: &mut Thread, polled: BorrowedFd<'b>, buffer: &mut [u8]) -> rustix::io::Result<Option<Option<(usize, BorrowedFd<'b>)>>> {
-        match read(polled, buffer) {
-            Err(Errno::AGAIN) => thread.busy_since = None,
-            other => {
-                thread.busy_since.get_or_insert_with(Instant::now);
-                self.count(0);
-                return Ok(Some(other?.map(|len| (len, unsafe_static(polled)))));
-            }
-        }
-        if thread.skip > 0 {
-            thread.skip -= 1;
-            return Ok(None);
-        }
-        let mut now = Instant::now();
-        let until = now + self.spin;
-        loop {
-            if self.yields { std::thread::yield_now(); } else { std::hint::spin_loop(); }
-            match read(polled, buffer) {
-                Err(Errno::AGAIN) => {
-                    let later = Instant::now();
-                    if self.adapt && later - now > Duration::from_micros(20) {
-                        thread.skip = 50;
-                        self.count(5);
-                        return Ok(None);
-                    }
-                    now = later;
-                    if now >= until {
-                        self.count(2);
-                        return Ok(None);
-                    }
-                }
-                other => {
-                    self.count(1);
-                    return Ok(Some(other?.map(|len| (len, unsafe_static(polled)))));
-                }
-            }
-        }
-    }
-
-    fn asleep(&self, buffer: &mut [u8]) -> Got<'_> {
-        let got = read(self.blocking, buffer)?.map(|len| (len, self.blocking));
-        self.count(3);
-        Ok(got)
+    /// Reads, however long it takes.
+    fn sleep(&self, post: &mut Post, buffer: &mut [u8]) -> rustix::io::Result<Received<'_>> {
+        let begin = Instant::now();
+        let len = read(self.waiting, buffer)?;
+        post.keen = begin.elapsed() < SPIN;
+        Ok(len.map(|len| (len, self.waiting)))
     }
 }
 
-fn unsafe_static(fd: BorrowedFd<'_>) -> BorrowedFd<'_> { fd }
-
-fn polled(device: &OwnedFd) -> Option<OwnedFd> {
-    let clone = sys::fuse::clone_device(device).ok()?;
-    let flags = rustix::fs::fcntl_getfl(&clone).ok()?;
-    rustix::fs::fcntl_setfl(&clone, flags | rustix::fs::OFlags::NONBLOCK).ok()?;
-    Some(clone)
+/// A second description of the device, from which a read does not wait.
+fn prompt(device: &OwnedFd) -> sys::Result<OwnedFd> {
+    let prompt = sys::fuse::clone_device(device)?;
+    let set = |flags| fcntl_setfl(&prompt, flags | OFlags::NONBLOCK);
+    fcntl_getfl(&prompt)
+        .and_then(set)
+        .map_err(|errno| sys::Error::new("set flags of", "/dev/fuse", errno))?;
+    Ok(prompt)
 }
 
-/// Reads one request. `None`: the mount is gone. `AGAIN`: there is none now.
+/// Reads a request; outside `None`: there is none now; inside `None`: the mount is gone.
+fn try_read(device: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<Option<Option<usize>>> {
+    match read(device, buffer) {
+        Err(Errno::AGAIN) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Reads one request. `None`: the mount is gone.
 pub(crate) fn read(device: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<Option<usize>> {
     loop {
         match rustix::io::read(device, &mut *buffer) {
             Ok(len) => return Ok(Some(len)),
             Err(Errno::NODEV) => return Ok(None),
-            // A request that was withdrawn while it was read, or a signal.
+            // A request that was withdrawn while it was read; a signal.
             Err(Errno::NOENT | Errno::INTR) => {}
             Err(e) => return Err(e),
         }

@@ -127,12 +127,8 @@ mod tests {
         let mut bytes = [0; 1024];
         let mut out = DirBuffer::new(&mut bytes, true);
         let ttl = Duration::ZERO;
-        let entry = |n| Entry {
-            node: NodeId(n),
-            attributes: Attributes::default(),
-            entry_ttl: ttl,
-            attr_ttl: ttl,
-        };
+        let entry =
+            |n| Entry { node: NodeId(n), attributes: Attributes::default(), entry_ttl: ttl, attr_ttl: ttl };
         assert!(out.add_plus(Some(&entry(7)), 1, 1, 8, b"a"));
         assert!(out.add_plus(None, 2, 2, 8, b"longer name"));
         assert!(out.add_plus(Some(&entry(9)), 3, 3, 8, b"exactly8"));

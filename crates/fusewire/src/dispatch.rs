@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
+use crate::Result;
 use crate::decode::{Operation, Request, forgotten};
 use crate::dirbuffer::{self, DirBuffer};
 use crate::encode;
@@ -12,7 +13,6 @@ use crate::filesystem::FileSystem;
 use crate::proto::replies::{CopyFileRangeOut, GetxattrOut, IoctlOut, LseekOut, WriteOut};
 use crate::reply::{Reply, Sent};
 use crate::types::{Entry, NodeId, Opened};
-use crate::Result;
 
 /// Longest list of attribute names, longest value: `XATTR_LIST_MAX`, `XATTR_SIZE_MAX` of the kernel.
 const XATTR_MAX: usize = 64 << 10;
@@ -32,7 +32,8 @@ fn wants_answer(request: &Request<'_>) -> bool {
 
 fn answer<F: FileSystem>(fs: &F, request: &Request<'_>, mut reply: Reply<'_>) {
     let (caller, node) = (&request.caller, request.node);
-    let sent = match request.operation {
+    // Whether an answer arrived matters only where it handed something out: those arms return.
+    let _: Sent = match request.operation {
         Operation::Lookup { name } => return entry(fs, reply, fs.lookup(caller, node, name)),
         Operation::Forget { lookups } => return fs.forget(node, lookups),
         Operation::BatchForget { nodes } => return forgotten(nodes).for_each(|(node, n)| fs.forget(node, n)),
@@ -46,7 +47,9 @@ fn answer<F: FileSystem>(fs: &F, request: &Request<'_>, mut reply: Reply<'_>) {
             Ok(target) => reply.bytes(target.as_encoded_bytes()),
             Err(e) => reply.error(e),
         },
-        Operation::Symlink { name, target } => return entry(fs, reply, fs.symlink(caller, node, name, target)),
+        Operation::Symlink { name, target } => {
+            return entry(fs, reply, fs.symlink(caller, node, name, target));
+        }
         Operation::Mknod(ref new) => return entry(fs, reply, fs.mknod(caller, new)),
         Operation::Mkdir(ref new) => return entry(fs, reply, fs.mkdir(caller, new)),
         Operation::Unlink { name } => done(reply, fs.unlink(caller, node, name)),
@@ -100,7 +103,9 @@ fn answer<F: FileSystem>(fs: &F, request: &Request<'_>, mut reply: Reply<'_>) {
             fs.releasedir(node, handle);
             reply.done()
         }
-        Operation::Fsyncdir { handle, data_only } => done(reply, fs.fsyncdir(caller, node, handle, data_only)),
+        Operation::Fsyncdir { handle, data_only } => {
+            done(reply, fs.fsyncdir(caller, node, handle, data_only))
+        }
         Operation::Statfs => match fs.statfs(caller, node) {
             Ok(statfs) => reply.value(&encode::statfs(&statfs)),
             Err(e) => reply.error(e),
@@ -114,12 +119,10 @@ fn answer<F: FileSystem>(fs: &F, request: &Request<'_>, mut reply: Reply<'_>) {
         Operation::Fallocate { handle, offset, length, mode } => {
             done(reply, fs.fallocate(caller, node, handle, offset, length, mode))
         }
-        Operation::Lseek { handle, offset, whence } => {
-            match fs.lseek(caller, node, handle, offset, whence) {
-                Ok(offset) => reply.value(&LseekOut { offset }),
-                Err(e) => reply.error(e),
-            }
-        }
+        Operation::Lseek { handle, offset, whence } => match fs.lseek(caller, node, handle, offset, whence) {
+            Ok(offset) => reply.value(&LseekOut { offset }),
+            Err(e) => reply.error(e),
+        },
         Operation::CopyFileRange { from, to, len, flags, wide } => {
             let copied = fs.copy_file_range(caller, (node, from.0, from.1), to, len, flags);
             match copied.map(|bytes| bytes as u64) {
@@ -142,8 +145,6 @@ fn answer<F: FileSystem>(fs: &F, request: &Request<'_>, mut reply: Reply<'_>) {
         Operation::Init(_) => reply.error(Errno::IO), // the session has dealt with the only one there is
         Operation::Unknown => reply.error(Errno::NOSYS),
     };
-    // An answer that nobody wants any more needs no care unless it handed something out, which returned above.
-    let (Sent::Yes | Sent::No) = sent;
 }
 
 fn done(reply: Reply<'_>, result: Result<()>) -> Sent {

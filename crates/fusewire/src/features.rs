@@ -119,7 +119,7 @@ pub(crate) fn negotiate(kernel: &InitIn, wanted: &Features) -> (InitOut, Negotia
         congestion_threshold: wanted.max_background / 4 * 3,
         max_write,
         time_gran: 1,
-        max_pages: if has(init::MAX_PAGES) { u16::try_from(max_write / 4096).unwrap_or(u16::MAX) } else { 0 },
+        max_pages: if has(init::MAX_PAGES) { pages(max_write) } else { 0 },
         max_stack_depth: if has(init::PASSTHROUGH) { wanted.max_stack_depth } else { 0 },
         ..InitOut::default()
     };
@@ -136,6 +136,12 @@ pub(crate) fn negotiate(kernel: &InitIn, wanted: &Features) -> (InitOut, Negotia
         max_write,
     };
     (reply, negotiated)
+}
+
+/// How many of the machine's pages hold `bytes`.
+fn pages(bytes: u32) -> u16 {
+    let pages = bytes as usize / rustix::param::page_size();
+    u16::try_from(pages.max(1)).unwrap_or(u16::MAX)
 }
 
 fn join(low: u32, high: u32) -> u64 {
@@ -161,7 +167,8 @@ mod tests {
         let (reply, got) = negotiate(&kernel(31, init::MAX_PAGES | init::POSIX_ACL), &wanted);
         assert_eq!(got.flags, init::MAX_PAGES | init::POSIX_ACL);
         assert!(!got.passthrough && !got.no_open && got.posix_acl);
-        assert_eq!((reply.minor, reply.max_stack_depth, reply.max_pages), (31, 0, 256));
+        assert_eq!((reply.minor, reply.max_stack_depth), (31, 0));
+        assert_eq!(usize::from(reply.max_pages) * rustix::param::page_size(), 1 << 20);
     }
 
     #[test]
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn high_flags_need_the_long_form() {
         let wanted = Features { passthrough: true, ..Features::default() };
-        let (_, got) = negotiate(&kernel(45, u64::MAX & !init::INIT_EXT), &wanted);
+        let (_, got) = negotiate(&kernel(45, !init::INIT_EXT), &wanted);
         assert!(!got.passthrough && !got.expire_only);
     }
 

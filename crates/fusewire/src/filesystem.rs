@@ -245,14 +245,7 @@ pub trait FileSystem: Sync {
     }
 
     /// Finds data or a hole: `whence` is `SEEK_DATA` or `SEEK_HOLE`.
-    fn lseek(
-        &self,
-        caller: &Caller,
-        node: NodeId,
-        handle: Handle,
-        offset: u64,
-        whence: u32,
-    ) -> Result<u64> {
+    fn lseek(&self, caller: &Caller, node: NodeId, handle: Handle, offset: u64, whence: u32) -> Result<u64> {
         Err(Errno::NOSYS)
     }
 

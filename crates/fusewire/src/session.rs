@@ -1,14 +1,16 @@
 //! [`Session`]: a mount's connection to the kernel, from INIT to its end.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::backing::DeviceBackings;
 use crate::decode::{self, Malformed, Operation};
-use crate::device::{Device, read};
+use crate::device::{Device, Post, read};
 use crate::dispatch;
 use crate::features::{Features, Negotiated, negotiate};
 use crate::filesystem::FileSystem;
@@ -44,8 +46,8 @@ impl Session {
         DeviceBackings::new(Arc::clone(&self.device))
     }
 
-    /// Agrees with the kernel on the protocol, then serves on this thread and `threads - 1` others (0: one a
-    /// processor, fewer where the system has none left) until the mount is gone.
+    /// Agrees with the kernel on the protocol, then serves on this thread and `threads - 1` others until the mount is
+    /// gone. 0 is one a processor, but two to sixteen. Fewer serve where the system has no more.
     ///
     /// Fails if the device cannot be read, or the kernel is older than Linux 3.15.
     pub fn serve<F: FileSystem>(&self, fs: &F, threads: usize) -> io::Result<()> {
@@ -53,19 +55,18 @@ impl Session {
         let Some(negotiated) = self.agree(&mut buffers)? else { return Ok(()) };
         fs.started(&negotiated);
         let device = Device::new(&self.device);
-        let threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
-            n => n,
-        };
-        let result = std::thread::scope(|scope| {
-            for n in 1..threads {
-                let (device, negotiated) = (&device, &negotiated);
-                let work = move || work(fs, device, n, negotiated, &mut Buffers::new(negotiated.max_write));
-                let _ = std::thread::Builder::new().name(format!("fuse {n}")).spawn_scoped(scope, work);
+        let threads = NonZeroUsize::new(threads).unwrap_or_else(default_threads);
+        let (device, negotiated) = (&device, &negotiated);
+        let result = thread::scope(|scope| {
+            for id in (1..=threads.get()).filter_map(NonZeroUsize::new).skip(1) {
+                let work = move || {
+                    let mut buffers = Buffers::new(negotiated.max_write);
+                    work(fs, device, &mut Post::new(id), negotiated, &mut buffers)
+                };
+                let _ = thread::Builder::new().name(format!("fuse {id}")).spawn_scoped(scope, work);
             }
-            work(fs, &device, 0, &negotiated, &mut buffers)
+            work(fs, device, &mut Post::new(NonZeroUsize::MIN), negotiated, &mut buffers)
         });
-        if std::env::var_os("STAT").is_some() { eprintln!("{:?}", device.stat); }
         fs.destroy();
         Ok(result?)
     }
@@ -106,6 +107,12 @@ impl Session {
     }
 }
 
+/// Two at least, so that a request that takes long is not the only one served.
+fn default_threads() -> NonZeroUsize {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::MIN.saturating_add(processors.clamp(2, 16) - 1)
+}
+
 /// One thread's memory. It is touched, and so taken from the system, only as far as requests and answers are long.
 struct Buffers {
     request: Vec<u8>,
@@ -114,8 +121,10 @@ struct Buffers {
 
 impl Buffers {
     fn new(max_write: u32) -> Self {
-        let max_write = usize::try_from(max_write).unwrap_or(usize::MAX / 2);
-        Self { request: vec![0; max_write + BESIDES_DATA], reply: vec![0; max_write] }
+        let max_write = max_write as usize;
+        // The longest read is as long as the longest write, or 32 pages from a kernel that has no choice.
+        let max_read = max_write.max(32 * rustix::param::page_size());
+        Self { request: vec![0; max_write + BESIDES_DATA], reply: vec![0; max_read] }
     }
 }
 
@@ -123,13 +132,12 @@ impl Buffers {
 fn work<F: FileSystem>(
     fs: &F,
     device: &Device<'_>,
-    id: usize,
+    post: &mut Post,
     negotiated: &Negotiated,
     buffers: &mut Buffers,
 ) -> rustix::io::Result<()> {
     let setxattr_ext = negotiated.flags & init::SETXATTR_EXT != 0;
-    let mut thread = crate::device::Thread::new(id);
-    while let Some((len, source)) = device.receive(&mut thread, &mut buffers.request)? {
+    while let Some((len, source)) = device.receive(post, &mut buffers.request)? {
         match decode::decode(&buffers.request[..len], setxattr_ext) {
             Ok(request) => dispatch::serve(fs, &request, source, &mut buffers.reply),
             Err(malformed) => refuse(source, &malformed),
@@ -139,7 +147,7 @@ fn work<F: FileSystem>(
 }
 
 /// Answers what could not be decoded, if it says what it is.
-fn refuse(device: rustix::fd::BorrowedFd<'_>, malformed: &Malformed) {
+fn refuse(device: BorrowedFd<'_>, malformed: &Malformed) {
     if let Some(unique) = malformed.unique {
         let _ = Reply::new(device, unique, &mut []).error(Errno::IO);
     }

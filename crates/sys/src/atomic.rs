@@ -84,3 +84,27 @@ fn unless_absent<T>(result: Result<T>) -> Result<Option<T>> {
         Err(e) => Err(e),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_small_file_is_found_below_without_following_links() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = |name: &str| tmp.path().join(name);
+        std::fs::create_dir_all(path("all/one")).unwrap();
+        std::fs::write(path("all/one/file"), "text").unwrap();
+        std::fs::write(path("out"), "outside").unwrap();
+        symlink("one", path("all/dir-link")).unwrap();
+        symlink("file", path("all/one/link")).unwrap();
+        let all = dir::open_path(&path("all")).unwrap();
+        let find = |name: &str| find_below(&all, Path::new(name));
+        assert_eq!(find("one/file").unwrap().unwrap(), b"text");
+        assert_eq!((find("one/none").unwrap(), find("none/file").unwrap()), (None, None));
+        for refused in ["dir-link/file", "one/link", "../out", "one", "/etc/passwd"] {
+            assert!(find(refused).is_err(), "{refused}");
+        }
+    }
+}

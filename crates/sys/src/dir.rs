@@ -63,8 +63,9 @@ pub(crate) fn open_sized(dir: impl AsFd, name: &OsStr) -> Result<(OwnedFd, u64)>
 pub(crate) fn open_sized_below(dir: impl AsFd, path: &Path) -> Result<(OwnedFd, u64)> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    let fd = rfs::openat2(&dir, path, flags, Mode::empty(), resolve).at_name("open", &dir, path.as_os_str())?;
-    regular(fd, &dir, path.as_os_str())
+    let name = path.as_os_str();
+    let fd = rfs::openat2(&dir, path, flags, Mode::empty(), resolve).at_name("open", &dir, name)?;
+    regular(fd, &dir, name)
 }
 
 /// The file and its size, if it is a regular one.
@@ -146,7 +147,8 @@ pub fn rename_noreplace(old_dir: impl AsFd, old: &OsStr, new_dir: impl AsFd, new
 pub fn exchange(old_dir: impl AsFd, old: &OsStr, new_dir: impl AsFd, new: &OsStr) -> Result<()> {
     let old = component("exchange", &old_dir, old)?;
     let new = component("exchange with", &new_dir, new)?;
-    rfs::renameat_with(&old_dir, old, &new_dir, new, RenameFlags::EXCHANGE).at_name("exchange", &old_dir, old)?;
+    rfs::renameat_with(&old_dir, old, &new_dir, new, RenameFlags::EXCHANGE)
+        .at_name("exchange", &old_dir, old)?;
     record::log(|| Op::Exchange { from: record::path(&old_dir, old), to: record::path(&new_dir, new) });
     Ok(())
 }

@@ -109,10 +109,11 @@ pub fn remove_fd(fd: impl AsFd, key: &OsStr) -> Result<()> {
     Ok(())
 }
 
-/// Whether `key` is one of the kernel overlay's own attributes, which no archive may set (moby.md §15).
+/// Whether `key` is an attribute that a union keeps for itself, the kernel's overlay or fuse-overlayfs; no archive may
+/// set these (moby.md §15).
 pub fn is_overlay(key: &OsStr) -> bool {
-    let key = key.as_bytes();
-    key.starts_with(b"trusted.overlay.") || key.starts_with(b"user.overlay.")
+    let own: [&[u8]; 3] = [b"trusted.overlay.", b"user.overlay.", b"user.fuseoverlayfs."];
+    own.iter().any(|prefix| key.as_bytes().starts_with(prefix))
 }
 
 /// The value of `key` of `name` in `dir` (of `dir` itself, `O_PATH` too, if the name is empty) in a caller's buffer, with

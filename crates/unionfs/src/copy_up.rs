@@ -79,7 +79,7 @@ impl Union {
         .inspect_err(|_| work.discard(&temp))?;
         self.mark_impure(&parent, &parent_dir)?;
         let (key, upper) = (key_of(&At::itself(&upper).stat()?), Arc::new(upper));
-        let part = Part { layer: 0, dir: Arc::clone(&upper), file_whiteouts: false };
+        let part = Part { layer: 0, dir: Arc::clone(&upper), file_whiteouts: false, impure: false };
         dir.set_stack(Stack { parts: [part].into_iter().chain(stack.parts.iter().cloned()).collect() });
         self.table.rekey(node, key);
         Ok(upper)

@@ -173,7 +173,7 @@ impl Union {
         let found = match what {
             What::Dir => {
                 let dir = Arc::new(backing::open_dir(std::os::fd::AsFd::as_fd(&dir), new.name)?);
-                let part = Part { layer: 0, dir, file_whiteouts: false };
+                let part = Part { layer: 0, dir, file_whiteouts: false, impure: false };
                 Found::Dir(FoundDir { stack: Stack { parts: vec![part] }, stat, impure: false })
             }
             _ => Found::Other(FoundOther { layer: 0, stat, data: None, indexed: None }),

@@ -113,15 +113,17 @@ impl Union {
                 Err(e) => return Err(e),
             };
             let marks = self.marks.of_dir(&dir)?;
-            let mut opaque = marks.opaque || (!last && self.aufs_ends(base, &name, &dir)?);
-            let follow = marks.redirected && !opaque && !last && self.options.redirect_dir.follows();
-            let redirect = if follow { At::itself(&dir).xattr_vec(&self.marks.redirect)? } else { None };
             let layer = base.layer;
-            merged.impure |= marks.impure && merged.stack.parts.is_empty();
+            let mut opaque = marks.opaque || (!last && self.aufs_ends(base, &name, &dir)?);
+            // Even from the last one: a redirect can lead to where none of these directories is.
+            let follow = marks.redirected && !opaque && self.options.redirect_dir.follows();
+            let redirect = if follow { At::itself(&dir).xattr_vec(&self.marks.redirect)? } else { None };
+            merged.impure |= marks.impure && self.is_upper(layer);
             merged.stack.parts.push(Part {
                 layer,
                 dir: Arc::new(dir),
                 file_whiteouts: marks.file_whiteouts,
+                impure: marks.impure,
             });
             if let Some(target) = redirect {
                 match self.follow(layer, &bases[next..], &target) {
@@ -178,7 +180,7 @@ impl Union {
         let mut parts = Vec::new();
         for (index, layer) in self.lowers_below(layer) {
             if let Ok(dir) = open_below(&layer.root, OsStr::from_bytes(dir)) {
-                parts.push(Part { layer: index, dir: Arc::new(dir), file_whiteouts: false });
+                parts.push(Part { layer: index, dir: Arc::new(dir), file_whiteouts: false, impure: true });
             }
         }
         (!name.is_empty()).then(|| (parts, OsString::from_vec(name.to_vec())))
@@ -196,8 +198,8 @@ impl Union {
                 (found.layer, found.stat) = (0, At::itself(copy).stat()?);
             }
         }
-        // A file with all its blocks has its data. (Where an attribute takes a block, it is one too many to tell.)
-        if self.options.metacopy && stat.stx_blocks * 512 < stat.stx_size {
+        // A file without its data was copied up, and lies in a directory that is marked for such (rule 31).
+        if self.options.metacopy && base.impure {
             found.data = self.data_below(base, below, name)?;
         }
         Ok(found)
@@ -274,13 +276,15 @@ impl Union {
                     let part = dir.part(layer).ok_or(Errno::STALE)?;
                     place.counted = self.is_counted(At::child(&part.dir, name))?;
                 }
-                place.counted |= place.held.is_some();
+                // One that is in the index only cannot be found by this name in its layer.
+                let named = place.held.is_none();
+                place.counted |= !named;
                 let (node, known) = self.table.find_or_make(key, lookups, |id| {
                     let ino = self.other_ino(&place, &stat)?;
                     let other = Other { kind: backing::kind(&stat), passing: Default::default() };
                     Ok(Node::new(id, ino, key, place, Body::Other(other)))
                 })?;
-                if known && node.place().held.is_none() {
+                if known && named && node.place().held.is_none() {
                     moved(&node, parent, name);
                 }
                 Ok((node, stat))

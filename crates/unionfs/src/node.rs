@@ -103,6 +103,8 @@ pub struct Part {
     pub dir: Arc<OwnedFd>,
     /// Whether empty files in it may be whiteouts.
     pub file_whiteouts: bool,
+    /// Whether it is marked as holding things that were copied up.
+    pub impure: bool,
 }
 
 impl Stack {

@@ -10,7 +10,7 @@ use rustix::fs::{self as rfs, AtFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::backing::{At, Result};
-use crate::copy_up::Data;
+use crate::copy_up::{Data, link_nameless};
 use crate::lookup::{Found, FoundDir};
 use crate::marks;
 use crate::node::Node;
@@ -79,9 +79,11 @@ impl Union {
         self.copy_up(&moved.node, Data::All)?;
         let from = self.end(parent, name)?;
         let to = self.end(new_parent, new_name)?;
+        self.link_up(&moved.node, &from)?;
         if exchange {
             let other = self.keep(new_parent, new_name, target.ok_or(Errno::NOENT)?)?;
             self.copy_up(&other.node, Data::All)?;
+            self.link_up(&other.node, &to)?;
             self.prepare_dir(&moved.node, &from, &to)?;
             self.prepare_dir(&other.node, &to, &from)?;
             rfs::renameat_with(&from.dir, name, &to.dir, new_name, RenameFlags::EXCHANGE)?;
@@ -125,6 +127,19 @@ impl Union {
         let stack = parent.stack()?;
         let below = self.below_upper(&stack);
         Ok(End { parent, name, dir, below: self.shows(below, name)?, merged: !below.is_empty() })
+    }
+
+    /// Gives an inode that was copied up under another of its names this one too, in the upper layer.
+    fn link_up(&self, node: &Arc<Node>, end: &End<'_>) -> Result<()> {
+        match At::child(&end.dir, end.name).stat() {
+            Err(Errno::NOENT) if !node.is_dir() => {}
+            Ok(_) | Err(Errno::NOENT) => return Ok(()),
+            Err(e) => return Err(e),
+        }
+        let inode = node.with(|at| at.pin())?;
+        let extra = self.extra_names(At::itself(&inode))?.unwrap_or(0);
+        link_nameless(&inode, &end.dir, end.name)?;
+        self.set_extra_names(At::itself(&inode), extra - 1)
     }
 
     /// Marks a directory that is about to move, so that it shows the same in its new place.

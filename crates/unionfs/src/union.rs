@@ -78,11 +78,12 @@ impl Union {
         for (index, layer) in self.layers.iter().enumerate() {
             let dir = backing::open_dir(layer.root.as_fd(), std::ffi::OsStr::new("."))?;
             let marks = self.marks.of_dir(&dir)?;
-            impure |= index == 0 && marks.impure;
+            impure |= marks.impure && index == 0 && self.has_upper();
             stack.parts.push(Part {
                 layer: LayerIndex::try_from(index).unwrap_or(LayerIndex::MAX),
                 dir: Arc::new(dir),
                 file_whiteouts: marks.file_whiteouts,
+                impure: marks.impure,
             });
             // The kernel pays no attention to an opaque mark here (6.18), and neither do we: it would hide an image.
         }

@@ -2,7 +2,7 @@
 //! 22, 27, 86, and §1.2).
 //!
 //! It looks as the kernel's: `work/` for what is under way, `index/` for files with several names
-//! ([`crate::index`]), `incompat/volatile` while the upper layer may be incomplete (rule 59).
+//! ([`crate::index`]), and `work/incompat/volatile/` while the upper layer may be incomplete (rule 59).
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -54,8 +54,11 @@ impl Work {
             return Err(Error::Busy(crate::union::absolute(&upper.work)));
         };
         let dir = sys::dir::ensure(&root, OsStr::new("work"), 0o700).map_err(fail("make"))?;
+        refuse_incomplete(upper, &dir)?;
         sys::tree::clear(&dir).map_err(fail("clear"))?;
-        mark_volatile(upper, &root, volatile)?;
+        if volatile {
+            mark_volatile(&dir).map_err(fail("mark"))?;
+        }
         let nameless = rfs::openat(&dir, ".", OFlags::TMPFILE | OFlags::RDWR, Mode::empty()).is_ok();
         let (next, whiteout) = (AtomicU64::new(0), Mutex::new(None));
         Ok(Self { dir, root, next, whiteout, nameless, _lock: held })
@@ -123,28 +126,30 @@ impl Work {
         }
     }
 
-    /// A `volatile` upper layer is whole again once it is synced.
+    /// Clears up at the end. A `volatile` upper layer is whole again once it is synced.
     pub fn close(&self, volatile: bool, layer: &Layer) {
-        if volatile && rfs::syncfs(&layer.root).is_ok() {
-            let _ = sys::tree::remove(&self.root, OsStr::new("incompat"));
+        if !volatile || rfs::syncfs(&layer.root).is_ok() {
+            let _ = sys::tree::clear(&self.dir);
         }
-        let _ = sys::tree::clear(&self.dir);
     }
 }
 
-/// Refuses an upper layer that may be incomplete; marks one that will be.
-fn mark_volatile(upper: &Upper, root: &OwnedFd, volatile: bool) -> std::result::Result<(), Error> {
-    let fail = |e: sys::Error| Error::Work { what: "mark", path: upper.work.clone(), errno: e.errno };
-    let (incompat, mark) = (OsStr::new("incompat"), OsStr::new("volatile"));
-    if let Ok(dir) = sys::dir::open(root, incompat)
-        && sys::dir::open(&dir, mark).is_ok()
-    {
-        let mark = crate::union::absolute(&upper.work).join("incompat/volatile");
-        return Err(Error::Volatile { upper: upper.dir.clone(), mark });
+const INCOMPAT: &str = "incompat";
+const VOLATILE: &str = "volatile";
+
+/// Refuses an upper layer that may be incomplete.
+fn refuse_incomplete(upper: &Upper, work: &OwnedFd) -> std::result::Result<(), Error> {
+    let marked = sys::dir::open(work, OsStr::new(INCOMPAT)).and_then(|dir| sys::dir::open(&dir, OsStr::new(VOLATILE)));
+    if marked.is_err() {
+        return Ok(());
     }
-    if volatile {
-        let dir = sys::dir::ensure(root, incompat, 0o700).map_err(fail)?;
-        sys::dir::ensure(&dir, mark, 0o700).map_err(fail)?;
-    }
-    Ok(())
+    let mark = crate::union::absolute(&upper.work).join("work").join(INCOMPAT).join(VOLATILE);
+    Err(Error::Volatile { upper: upper.dir.clone(), mark })
+}
+
+/// Marks an upper layer as one that may be incomplete from now on, as the kernel does.
+fn mark_volatile(work: &OwnedFd) -> sys::Result<()> {
+    let incompat = sys::dir::ensure(work, OsStr::new(INCOMPAT), 0o700)?;
+    let volatile = sys::dir::ensure(&incompat, OsStr::new(VOLATILE), 0o700)?;
+    sys::dir::create_file(&volatile, OsStr::new("dirty"), 0o600).map(drop)
 }

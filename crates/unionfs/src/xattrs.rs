@@ -21,10 +21,7 @@ impl Union {
     pub fn xattr(&self, node: &Node, key: &OsStr) -> Result<Vec<u8>> {
         self.xattrs_allowed(key)?;
         let key = self.marks.to_layer(key);
-        match node.with(|at| sys_get(at, &key))? {
-            Some(value) => Ok(value),
-            None => Err(Errno::NODATA),
-        }
+        node.with(|at| at.xattr_vec(&key))?.ok_or(Errno::NODATA)
     }
 
     /// The names of all attributes, each with a NUL behind it.
@@ -78,16 +75,5 @@ impl Union {
             true => Err(Errno::OPNOTSUPP),
             false => Ok(()),
         }
-    }
-}
-
-/// Unlike the union's own marks, an attribute that the file system cannot have is an error for who asks for it.
-fn sys_get(at: At<'_>, key: &std::ffi::CStr) -> Result<Option<Vec<u8>>> {
-    match at.xattr_vec(key)? {
-        Some(value) => Ok(Some(value)),
-        None => match sys::xattr::get_at(at.dir, at.name, key, &mut []) {
-            Err(Errno::OPNOTSUPP) => Err(Errno::OPNOTSUPP),
-            _ => Ok(None),
-        },
     }
 }

@@ -1,3 +1,5 @@
+use std::os::unix::ffi::OsStrExt;
+
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
 
@@ -7,8 +9,16 @@ use super::*;
 fn request(code: u32, node: u64, parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let len = u32::try_from(size_of::<InHeader>() + body.len()).unwrap();
-    let header =
-        InHeader { len, opcode: code, unique: 7, nodeid: node, uid: 1, gid: 2, pid: 3, ..InHeader::default() };
+    let header = InHeader {
+        len,
+        opcode: code,
+        unique: 7,
+        nodeid: node,
+        uid: 1,
+        gid: 2,
+        pid: 3,
+        ..InHeader::default()
+    };
     [header.as_bytes(), &body].concat()
 }
 
@@ -40,7 +50,8 @@ fn an_attribute_of_setxattr_is_found_in_both_forms() {
     let short = request(opcode::SETXATTR, 1, &[head.as_bytes(), b"user.a\0val"]);
     let long = request(opcode::SETXATTR, 1, &[head.as_bytes(), ext.as_bytes(), b"user.a\0val"]);
     for (bytes, extended) in [(short, false), (long, true)] {
-        let Operation::Setxattr { name, value, flags, kill_sgid } = decode(&bytes, extended).unwrap().operation
+        let Operation::Setxattr { name, value, flags, kill_sgid } =
+            decode(&bytes, extended).unwrap().operation
         else {
             panic!("another operation")
         };
@@ -66,7 +77,9 @@ fn times_before_1970_and_now_are_told_apart() {
         ..SetattrIn::default()
     };
     let bytes = request(opcode::SETATTR, 1, &[set.as_bytes()]);
-    let Operation::Setattr(got) = decode(&bytes, true).unwrap().operation else { panic!("another operation") };
+    let Operation::Setattr(got) = decode(&bytes, true).unwrap().operation else {
+        panic!("another operation")
+    };
     assert_eq!(got.atime, Some(SetTime::At(Time { seconds: -5, nanos: 6 })));
     assert_eq!(got.mtime, Some(SetTime::Now));
     assert_eq!((got.size, got.mode, got.kill_suidgid), (None, None, false));
@@ -91,7 +104,8 @@ fn a_batch_that_counts_more_than_it_has_is_refused() {
 
 #[test]
 fn init_of_an_old_kernel_is_short() {
-    let bytes = request(opcode::INIT, 0, &[&InitIn { major: 7, minor: 31, ..InitIn::default() }.as_bytes()[..16]]);
+    let bytes =
+        request(opcode::INIT, 0, &[&InitIn { major: 7, minor: 31, ..InitIn::default() }.as_bytes()[..16]]);
     let Operation::Init(init) = decode(&bytes, false).unwrap().operation else { panic!("another operation") };
     assert_eq!((init.major, init.minor, init.flags2), (7, 31, 0));
 }

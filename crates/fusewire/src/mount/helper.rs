@@ -120,9 +120,6 @@ mod tests {
     #[test]
     fn a_comma_in_the_source_does_not_end_it() {
         let options = MountOptions { source: r"a,b\c".into(), max_read: 4096, ..MountOptions::default() };
-        assert_eq!(
-            option_list(&options),
-            r"fsname=a\,b\\c,nosuid,nodev,default_permissions,max_read=4096"
-        );
+        assert_eq!(option_list(&options), r"fsname=a\,b\\c,nosuid,nodev,default_permissions,max_read=4096");
     }
 }

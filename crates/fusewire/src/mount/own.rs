@@ -55,8 +55,7 @@ fn mount_new(
     attributes.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, options.noexec);
     attributes.set(MountAttrFlags::MOUNT_ATTR_NOATIME, options.noatime);
     let mount = rm::fsmount(fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
-    let by_descriptor =
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    let by_descriptor = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rm::move_mount(&mount, "", place, "", by_descriptor)
 }
 

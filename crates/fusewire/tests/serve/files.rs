@@ -11,7 +11,7 @@ use rustix::fs as rfs;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, XattrFlags};
 
 use crate::memory::BIRTH;
-use crate::serve;
+use crate::{serve, serve_by};
 
 #[test]
 fn files_are_made_written_read_and_removed() {
@@ -180,4 +180,24 @@ fn many_threads_are_served_at_once() {
         }
     });
     assert_eq!(fs::read_dir(mounted.path("")).unwrap().count(), 0);
+}
+
+/// Regression test of the posts in `device.rs`: somebody has to read while all others are busy.
+#[test]
+fn requests_that_take_long_hold_nobody_up() {
+    for threads in [2, 4] {
+        let Some(mounted) = serve_by(threads, Features::default()) else { return };
+        fs::write(mounted.path("file"), b"content").unwrap();
+        std::thread::scope(|scope| {
+            for n in 1..threads {
+                let path = mounted.path(&format!("wait {n}"));
+                scope.spawn(move || assert!(!path.exists()));
+            }
+            mounted.fs.until_waiting(threads - 1);
+            for _ in 0..100 {
+                assert_eq!(fs::read(mounted.path("file")).unwrap(), b"content");
+            }
+            mounted.fs.end_waiting();
+        });
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Needs `/dev/fuse`, and to be root or in a user namespace; what a machine lacks is skipped out loud.
 
+#![allow(clippy::unwrap_used)] // in helpers of tests, outside of #[test] functions
+
 mod files;
 mod memory;
 mod mounting;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use fusewire::mount::{self, MountOptions};
-use fusewire::{Features, NodeId, Notifier, DeviceBackings, Session};
+use fusewire::{DeviceBackings, Features, NodeId, Notifier, Session};
 use memory::Memory;
 
 /// A mount that is served by threads of this process, until it is dropped.
@@ -49,13 +51,17 @@ impl Drop for Mounted {
 
 /// Mounts and serves; `None` where that cannot be done.
 fn serve(features: Features) -> Option<Mounted> {
+    serve_by(2, features)
+}
+
+fn serve_by(threads: usize, features: Features) -> Option<Mounted> {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("mount");
     std::fs::create_dir(&target).unwrap();
-    serve_at(target, dir, features)
+    serve_at(target, dir, threads, features)
 }
 
-fn serve_at(target: PathBuf, dir: tempfile::TempDir, features: Features) -> Option<Mounted> {
+fn serve_at(target: PathBuf, dir: tempfile::TempDir, threads: usize, features: Features) -> Option<Mounted> {
     let device = match mount_at(&target) {
         Ok(device) => device,
         Err(e) => {
@@ -67,7 +73,7 @@ fn serve_at(target: PathBuf, dir: tempfile::TempDir, features: Features) -> Opti
     let fs = Arc::new(Memory::new());
     let (notifier, backings) = (session.notifier(), session.backings());
     let served = Arc::clone(&fs);
-    let server = std::thread::spawn(move || session.serve(&*served, 2));
+    let server = std::thread::spawn(move || session.serve(&*served, threads));
     Some(Mounted { fs, notifier, backings, server: Some(server), target, _dir: dir })
 }
 

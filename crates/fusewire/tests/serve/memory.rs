@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use fusewire::{
-    Attributes, BackingId, Caller, DirBuffer, Entry, Errno, FileSystem, Handle, Negotiated, New, NodeId, Open,
-    OpenFlags, Opened, Result, SetAttributes, SetTime, Statfs, Time, Write,
+    Attributes, BackingId, Caller, DirBuffer, Entry, Errno, FileSystem, Handle, Negotiated, New, NodeId,
+    Open, OpenFlags, Opened, Result, SetAttributes, SetTime, Statfs, Time, Write,
 };
 
 pub const DAY: Duration = Duration::from_secs(86_400);
@@ -36,11 +36,16 @@ pub struct Memory {
     pub destroyed: AtomicU64,
     /// Stands behind every file that is opened.
     pub backing: OnceLock<BackingId>,
+    /// How many look-ups of `wait …` are under way; `None`, they need not wait any more.
+    waiting: Mutex<Option<usize>>,
+    waiting_changed: Condvar,
 }
 
 impl Memory {
     pub fn new() -> Self {
-        let root = Attributes { ino: 1, mode: DIRECTORY | 0o755, nlink: 2, ..Attributes::default() };
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let root =
+            Attributes { ino: 1, mode: DIRECTORY | 0o755, nlink: 2, uid, gid, ..Attributes::default() };
         Self {
             nodes: Mutex::new([(NodeId::ROOT, Node { attributes: root, ..Node::default() })].into()),
             last: AtomicU64::new(1),
@@ -49,6 +54,8 @@ impl Memory {
             releases: AtomicU64::new(0),
             destroyed: AtomicU64::new(0),
             backing: OnceLock::new(),
+            waiting: Mutex::new(Some(0)),
+            waiting_changed: Condvar::new(),
         }
     }
 
@@ -59,6 +66,25 @@ impl Memory {
     /// The look-ups that the kernel has not taken back, of the file of that number.
     pub fn lookups(&self, node: NodeId) -> u64 {
         self.nodes().get(&node).map_or(0, |node| node.lookups)
+    }
+
+    /// Waits until so many look-ups of `wait …` have come.
+    pub fn until_waiting(&self, count: usize) {
+        let waiting = self.waiting.lock().unwrap();
+        drop(self.waiting_changed.wait_while(waiting, |waiting| waiting.is_some_and(|n| n < count)).unwrap());
+    }
+
+    /// Lets them be answered.
+    pub fn end_waiting(&self) {
+        *self.waiting.lock().unwrap() = None;
+        self.waiting_changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut waiting = self.waiting.lock().unwrap();
+        *waiting = waiting.map(|n| n + 1);
+        self.waiting_changed.notify_all();
+        drop(self.waiting_changed.wait_while(waiting, |waiting| waiting.is_some()).unwrap());
     }
 
     /// Changes a file without the kernel.
@@ -119,6 +145,9 @@ impl FileSystem for Memory {
 
     fn lookup(&self, _: &Caller, parent: NodeId, name: &OsStr) -> Result<Entry> {
         assert!(name != "panic", "as this test wants it");
+        if name.as_bytes().starts_with(b"wait ") {
+            self.wait();
+        }
         let mut nodes = self.nodes();
         let Some(id) = nodes.get(&parent).ok_or(Errno::STALE)?.names.get(name).copied() else {
             return Ok(Entry::negative(DAY));
@@ -297,7 +326,15 @@ impl FileSystem for Memory {
     }
 
     fn statfs(&self, _: &Caller, _: NodeId) -> Result<Statfs> {
-        Ok(Statfs { blocks: 1000, bfree: 600, bavail: 500, bsize: 4096, frsize: 4096, namelen: 255, ..Statfs::default() })
+        Ok(Statfs {
+            blocks: 1000,
+            bfree: 600,
+            bavail: 500,
+            bsize: 4096,
+            frsize: 4096,
+            namelen: 255,
+            ..Statfs::default()
+        })
     }
 
     fn setxattr(&self, _: &Caller, node: NodeId, name: &OsStr, value: &[u8], _: u32, _: bool) -> Result<()> {

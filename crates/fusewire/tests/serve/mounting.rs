@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use fusewire::mount::{self, MountOptions};
 use fusewire::{Features, Session};
@@ -36,7 +36,7 @@ fn a_hostile_path_is_mounted_on() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join(OsStr::from_bytes(HOSTILE));
     fs::create_dir(&target).unwrap();
-    let Some(mounted) = serve_at(target, dir, Features::default()) else { return };
+    let Some(mounted) = serve_at(target, dir, 2, Features::default()) else { return };
     fs::write(mounted.path("file"), b"content").unwrap();
     assert_eq!(fs::read(mounted.path("file")).unwrap(), b"content");
 }
@@ -91,21 +91,33 @@ fn a_killed_server_leaves_a_mount_that_can_be_unmounted() {
         Ok(_) => mount::unmount(dir.path(), false).unwrap(),
         Err(e) => return eprintln!("SKIPPED: {e}"),
     }
-    let mut server = Command::new(std::env::current_exe().unwrap())
+    let server = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "mounting::server_to_be_killed", "--ignored"])
         .env(TARGET, dir.path())
         .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let server = Killed(server.unwrap());
     while !mount_table().contains(dir.path().to_str().unwrap()) {
         std::thread::yield_now();
     }
     fs::write(dir.path().join("file"), b"content").unwrap();
-    server.kill().unwrap();
-    server.wait().unwrap();
-    assert_eq!(fs::metadata(dir.path()).unwrap_err().raw_os_error(), Some(rustix::io::Errno::NOTCONN.raw_os_error()));
+    drop(server);
+    assert_eq!(
+        fs::metadata(dir.path()).unwrap_err().raw_os_error(),
+        Some(rustix::io::Errno::NOTCONN.raw_os_error())
+    );
     mount::unmount(dir.path(), false).unwrap();
     assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
+/// A process that is killed when this is dropped.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 const TARGET: &str = "FUSEWIRE_TEST_TARGET";

@@ -169,7 +169,8 @@ impl FileSystem for Served {
             size: set.size,
             atime: set.atime.map(when),
             mtime: set.mtime.map(when),
-            drop_privileges: set.kill_suidgid,
+            // A write past the server comes with nothing set at all (Linux 6.18, union-fs.md §3.3).
+            drop_privileges: set.kill_suidgid || SetAttributes { handle: None, ..*set } == SetAttributes::default(),
         };
         self.union.change(&node, &change)?;
         if set.size.is_some() {

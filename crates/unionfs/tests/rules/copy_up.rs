@@ -57,13 +57,16 @@ fn a_file_keeps_all_that_it_has() {
         set_xattr(&path, "system.posix_acl_access", &acl);
         set_times(&path, 1_234_567, 89);
         let before = dump(&s.lower(2)).remove(1);
+        set_times(&path, 1_234_567, 89);
+        // Reading would change the access time.
+        s.verifies = false;
         s.mount();
         drop(OpenOptions::new().write(true).open(s.at("f")).unwrap());
         assert!(exists(s.upper("f")));
-        let now = |root: &std::path::Path| dump(root).into_iter().find(|line| line.starts_with("f ")).unwrap();
-        assert_eq!(now(&s.at("")), before);
-        assert_eq!(now(&s.upper("")), before);
-        assert_eq!((stat(s.upper("f")).atime(), stat(s.upper("f")).atime_nsec()), (1_234_567, 89));
+        let copy = stat(s.upper("f"));
+        assert_eq!((copy.atime(), copy.atime_nsec()), (1_234_567, 89));
+        assert_eq!(dump(&s.at("")).remove(1), before);
+        assert_eq!(dump(&s.upper("")).remove(1), before);
     });
 }
 
@@ -173,11 +176,7 @@ fn nothing_is_left_in_the_work_directory() {
         fs::remove_dir_all(s.at("gone")).unwrap();
         fs::create_dir(s.at("gone")).unwrap();
         s.unmount();
-        let left: Vec<String> = dump(&s.work()).into_iter().filter(|line| line.contains(" file ")).collect();
-        assert_eq!(left, [""; 0]);
-        if exists(s.work().join("work")) {
-            assert_eq!(names(s.work().join("work")), [""; 0]);
-        }
+        assert_eq!(s.left_in_work(), [""; 0]);
     });
 }
 

@@ -138,7 +138,11 @@ fn fstat_of_an_unlinked_or_copied_up_open_file_is_wrong() {
         let unlinked = File::open(s.at("unlinked")).unwrap();
         fs::remove_file(s.at("unlinked")).unwrap();
         assert_eq!(unlinked.metadata().unwrap().len(), 10);
-        unlinked.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        // The kernel's overlay cannot copy up what has no name, and says so.
+        if !s.is_kernel() {
+            unlinked.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            assert_eq!(unlinked.metadata().unwrap().mode() & 0o777, 0o600);
+        }
         for (name, size) in [("copied", 10), ("large", LARGE as u64)] {
             let copied = File::open(s.at(name)).unwrap();
             append(s.at(name), "more");
@@ -173,7 +177,7 @@ fn setgid_directories_do_not_hand_down_their_group() {
         chmod(s.at("d"), 0o2755);
         fs::create_dir(s.at("d/sub")).unwrap();
         fs::write(s.at("d/f"), "").unwrap();
-        assert_eq!((stat(s.at("d/sub")).gid(), mode(s.at("d/sub"))), (77, 0o2755));
+        assert_eq!((stat(s.at("d/sub")).gid(), mode(s.at("d/sub")) & 0o2000), (77, 0o2000));
         assert_eq!(stat(s.at("d/f")).gid(), 77);
     });
 }
@@ -297,6 +301,7 @@ fn an_access_time_of_a_lower_file_changes() {
     rule(|s| {
         let path = file(&s.lower(2), "f", "a".repeat(LARGE));
         set_times(&path, 1_000_000, 0);
+        s.verifies = false;
         s.mount();
         let mut file = File::open(s.at("f")).unwrap();
         let mut text = String::new();

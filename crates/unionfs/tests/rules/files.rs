@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timestamps, XattrFlags, lgetxattr, lsetxattr, mknodat, utimensat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lgetxattr, lsetxattr, mknodat, utimensat};
 use rustix::io::Errno;
 
 /// Another user than the one that mounts.
@@ -92,7 +92,7 @@ pub fn is_whiteout(path: impl AsRef<Path>) -> bool {
 
 /// Sets both times, which is a change of attributes and nothing else.
 pub fn set_times(path: impl AsRef<Path>, seconds: i64, nanos: i64) {
-    let time = rustix::time::Timespec { tv_sec: seconds, tv_nsec: nanos };
+    let time = Timespec { tv_sec: seconds, tv_nsec: nanos };
     let times = Timestamps { last_access: time, last_modification: time };
     utimensat(CWD, path.as_ref(), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }

@@ -18,7 +18,7 @@ fn what_was_left_in_the_work_directory_is_cleared() {
         s.mount();
         fs::remove_dir_all(s.at("d")).unwrap();
         s.unmount();
-        assert_eq!(names(s.work().join("work")), [""; 0]);
+        assert_eq!(s.left_in_work(), [""; 0]);
     });
 }
 
