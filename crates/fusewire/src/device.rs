@@ -1,9 +1,9 @@
 //! [`Device`]: how the threads of a session wait for requests.
 //!
 //! A request is served in a microsecond or two, but waking a thread that sleeps costs ten times as much, and more on a
-//! processor that has gone to sleep as well (union-fs.md §3.2). So while requests keep coming, one thread stays awake and the others stay
-//! out of the kernel's queue, where every request would wake one of them for nothing. Threads stand at one of these
-//! posts:
+//! processor that has gone to sleep as well (union-fs.md §3.2). So while requests keep coming, one thread stays awake
+//! and the others stay out of the kernel's queue, where every request would wake one of them for nothing. Threads
+//! stand at one of these posts:
 //!
 //! - **Reader**, at most one. It reads without waiting, for [`SPIN`] after the last request; it serves what it reads and
 //!   keeps its post meanwhile. When nothing has come it gives the post up and sleeps in a read of its own, to which
@@ -15,9 +15,9 @@
 //! - **Reserve**, all others. They wait for the mutex, so that one of them has the watch when its holder leaves.
 //!
 //! An idle session thus is two threads asleep in the kernel, and a busy one costs no wake-ups. On two processors that
-//! takes half of the time off a round trip for one caller, and nothing away from two. The two ways of reading
-//! need two descriptors of one connection, since it is the descriptor that waits or does not; if the device cannot be
-//! opened a second time, all threads sleep, and the kernel wakes one a request.
+//! takes half of the time off a round trip for one caller, and nothing from two callers. The two ways of reading need
+//! two descriptors of one connection, since it is the descriptor that waits or does not; if the device cannot be opened
+//! a second time, all threads sleep, and the kernel wakes one a request.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -40,7 +40,7 @@ pub trait FileSystem: Sync {
     /// The kernel and the session have agreed. Called once, before any other method.
     fn started(&self, session: &Negotiated) {}
 
-    /// The mount is gone. Called once, after the last other method.
+    /// The mount is gone. Called once after the last other method, if `started` was called.
     fn destroy(&self) {}
 
     /// Finds a name in a directory. `NOENT` is forgotten by the kernel at once; an entry of [`Entry::negative`] is

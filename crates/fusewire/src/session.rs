@@ -33,6 +33,7 @@ pub struct Session {
 impl Session {
     /// A session on the descriptor that [`mount`](crate::mount::mount) returned. Nothing is read from it yet.
     pub fn new(device: OwnedFd, features: Features) -> Self {
+        let features = Features { max_write: features.max_write.max(4096), ..features };
         Self { device: Arc::new(device), features }
     }
 

@@ -254,7 +254,7 @@ impl Union {
                 Err(e) => return Err(e),
             }
         }
-        if let Some(origin) = identity::encode_origin(from, &self.layer(layer)?.uuid) {
+        if let Some(origin) = identity::encode_origin(from, &self.layer(layer)?.uuid()) {
             ignore_unsupported(rfs::setxattr(&path, &self.marks.origin, &origin, XattrFlags::empty()))?;
         }
         if backing::kind(stat) != backing::LINK && made.stx_mode & 0o7777 != stat.stx_mode & 0o7777 {

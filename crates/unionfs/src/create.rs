@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::backing::{self, At, Result, magic};
 use crate::copy_up::{Data, link_nameless};
-use crate::lookup::{Found, FoundDir, FoundOther, key_of};
+use crate::lookup::{Found, FoundDir, FoundOther, Origin, key_of};
 use crate::node::{Body, Node, Other, Part, Place, Stack};
 use crate::union::Union;
 
@@ -104,7 +104,7 @@ impl Union {
             counted: false,
         };
         let (key, ino) = (key_of(&stat), self.numbers.of(&stat));
-        let other = Other { kind: backing::FILE, passing: Default::default() };
+        let other = Other { kind: backing::FILE, size: 0, passing: Default::default() };
         let node = self.table.find_or_make(key, 1, |id| Ok(Node::new(id, ino, key, place, Body::Other(other))))?.0;
         Ok((node, stat, file))
     }
@@ -154,22 +154,20 @@ impl Union {
         // A directory that was not there must not show what lower layers have under its name (rules 14 and 15).
         let opaque = matches!(what, What::Dir) && self.shows(below, new.name)?;
         let made = if opaque { Err(Errno::EXIST) } else { build(what, &dir, new.name, mode) };
-        let file = match made {
+        let (file, stat) = match made {
             Ok(file) => {
                 let at = file.as_ref().map_or(At::child(&dir, new.name), At::itself);
-                if let Err(e) = own(at, &owner, mode, at.stat()?) {
+                let stat = at.stat().and_then(|stat| own(at, &owner, mode, stat)).inspect_err(|_| {
                     let flags = if matches!(what, What::Dir) { AtFlags::REMOVEDIR } else { AtFlags::empty() };
                     let _ = rfs::unlinkat(&dir, new.name, flags);
-                    return Err(e);
-                }
-                file
+                })?;
+                (file, stat)
             }
             Err(Errno::EXIST) if opaque || self.is_hidden(&dir, new.name)? => {
                 self.build_over_whiteout(&dir, new, what, mode, &owner)?
             }
             Err(e) => return Err(e),
         };
-        let stat = At::child(&dir, new.name).stat()?;
         let found = match what {
             What::Dir => {
                 let dir = Arc::new(backing::open_dir(std::os::fd::AsFd::as_fd(&dir), new.name)?);
@@ -178,7 +176,7 @@ impl Union {
             }
             _ => Found::Other(FoundOther { layer: 0, stat, data: None, indexed: None }),
         };
-        let (node, stat) = self.node_of(new.parent, new.name, found, 1)?;
+        let (node, stat) = self.node_of(new.parent, new.name, found, Origin::None, 1)?;
         Ok((node, stat, file))
     }
 
@@ -190,15 +188,15 @@ impl Union {
         what: What<'_>,
         mode: u32,
         owner: &Owner,
-    ) -> Result<Option<OwnedFd>> {
+    ) -> Result<(Option<OwnedFd>, Statx)> {
         let work = self.work()?;
         let nursery = work.name();
         let child = OsStr::new("new");
-        let build = || -> Result<Option<OwnedFd>> {
+        let build = || -> Result<(Option<OwnedFd>, Statx)> {
             let place = like(&work.dir, &nursery, dir)?;
             let file = build(what, &place, child, mode)?;
             let at = file.as_ref().map_or(At::child(&place, child), At::itself);
-            own(at, owner, mode, at.stat()?)?;
+            let stat = own(at, owner, mode, at.stat()?)?;
             if matches!(what, What::Dir) {
                 crate::marks::set(at, &self.marks.opaque, b"y")?;
                 match rfs::renameat_with(&place, child, dir, new.name, RenameFlags::EXCHANGE) {
@@ -208,7 +206,7 @@ impl Union {
             } else {
                 rfs::renameat(&place, child, dir, new.name)?;
             }
-            Ok(file)
+            Ok((file, stat))
         };
         let built = build();
         work.discard(&nursery);

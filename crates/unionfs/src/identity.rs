@@ -99,8 +99,8 @@ pub fn origin_ino(union: &Union, at: At<'_>) -> Option<u64> {
     let mut value = [0; 160];
     let value = at.xattr(&union.marks.origin, &mut value).ok()??;
     let (uuid, handle) = decode_origin(value)?;
-    let layer = union.lowers().map(|(_, layer)| layer).find(|layer| layer.uuid == uuid)?;
-    let origin: OwnedFd = sys::handle::open(&layer.root, &handle).ok()?;
+    let layer = union.lowers().map(|(_, layer)| layer).find(|layer| layer.uuid() == uuid)?;
+    let origin: OwnedFd = sys::handle::open(layer.readable().ok()?, &handle).ok()?;
     let stat = At::itself(&origin).stat().ok()?;
     Some(union.numbers.of(&stat))
 }

@@ -68,7 +68,7 @@ impl Union {
     fn index_name(&self, at: At<'_>) -> Option<OsString> {
         let device = at.stat().map(|stat| crate::backing::device(&stat)).ok()?;
         let layer = self.lowers().map(|(_, layer)| layer).find(|layer| layer.device == device)?;
-        identity::encode_origin(at, &layer.uuid).map(|origin| hex(&origin)).filter(|name| name.len() < 256)
+        identity::encode_origin(at, &layer.uuid()).map(|origin| hex(&origin)).filter(|name| name.len() < 256)
     }
 }
 

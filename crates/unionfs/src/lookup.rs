@@ -54,6 +54,15 @@ pub struct FoundOther {
     pub indexed: Option<OwnedFd>,
 }
 
+/// Whether an inode may carry a mark of where it was copied up from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It may.
+    Marked,
+    /// It was made just now.
+    None,
+}
+
 /// What one layer has under a name.
 enum Step {
     Absent,
@@ -242,6 +251,7 @@ impl Union {
         parent: &Arc<Node>,
         name: &OsStr,
         found: Found,
+        origin: Origin,
         lookups: u64,
     ) -> Result<(Arc<Node>, Statx)> {
         let mut place = Place {
@@ -255,8 +265,12 @@ impl Union {
         };
         match found {
             Found::Dir(FoundDir { stack, stat, impure }) => {
-                let (key, ino) = (key_of(&stat), self.dir_ino(&stack, &stat)?);
+                let key = key_of(&stat);
                 let (node, known) = self.table.find_or_make(key, lookups, |id| {
+                    let ino = match origin {
+                        Origin::Marked => self.dir_ino(&stack, &stat)?,
+                        Origin::None => self.numbers.of(&stat),
+                    };
                     let dir = Dir::new(stack);
                     dir.impure.store(impure, Ordering::Relaxed);
                     Ok(Node::new(id, ino, key, place, Body::Dir(dir)))
@@ -280,8 +294,11 @@ impl Union {
                 let named = place.held.is_none();
                 place.counted |= !named;
                 let (node, known) = self.table.find_or_make(key, lookups, |id| {
-                    let ino = self.other_ino(&place, &stat)?;
-                    let other = Other { kind: backing::kind(&stat), passing: Default::default() };
+                    let ino = match origin {
+                        Origin::Marked => self.other_ino(&place, &stat)?,
+                        Origin::None => self.numbers.of(&stat),
+                    };
+                    let other = Other { kind: backing::kind(&stat), size: stat.stx_size, passing: Default::default() };
                     Ok(Node::new(id, ino, key, place, Body::Other(other)))
                 })?;
                 if known && named && node.place().held.is_none() {
@@ -300,7 +317,7 @@ impl Union {
         let stack = parent.stack()?;
         match self.find(&stack, name)? {
             None => Ok(None),
-            Some(found) => self.node_of(parent, name, found, 1).map(Some),
+            Some(found) => self.node_of(parent, name, found, Origin::Marked, 1).map(Some),
         }
     }
 

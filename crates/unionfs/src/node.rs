@@ -64,6 +64,8 @@ pub struct Dir {
 pub struct Other {
     /// The file type (`S_IFMT`).
     pub kind: u32,
+    /// Its length when it was met first; of a file of a lower layer, always.
+    pub size: u64,
     /// Who has it open, and how.
     pub passing: Mutex<Passing>,
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::backing::{At, Result};
 use crate::copy_up::{Data, link_nameless};
-use crate::lookup::{Found, FoundDir};
+use crate::lookup::{Found, FoundDir, Origin};
 use crate::marks;
 use crate::node::Node;
 use crate::union::Union;
@@ -119,7 +119,7 @@ impl Union {
     }
 
     fn keep(&self, parent: &Arc<Node>, name: &OsStr, found: Found) -> Result<Kept<'_>> {
-        Ok(Kept { union: self, node: self.node_of(parent, name, found, 1)?.0 })
+        Ok(Kept { union: self, node: self.node_of(parent, name, found, Origin::Marked, 1)?.0 })
     }
 
     fn end<'a>(&self, parent: &'a Arc<Node>, name: &'a OsStr) -> Result<End<'a>> {

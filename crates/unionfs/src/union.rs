@@ -177,14 +177,14 @@ impl Union {
 
     /// The space of the file system that takes the changes.
     pub fn statfs(&self) -> Result<StatVfs> {
-        rustix::fs::fstatvfs(&self.layer(0)?.root)
+        rustix::fs::fstatvfs(self.layer(0)?.readable()?)
     }
 
     /// Makes everything durable that was changed.
     pub fn sync(&self) -> Result<()> {
         match self.options.volatile || !self.has_upper() {
             true => Ok(()),
-            false => rustix::fs::syncfs(&self.layer(0)?.root),
+            false => rustix::fs::syncfs(self.layer(0)?.readable()?),
         }
     }
 

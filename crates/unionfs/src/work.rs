@@ -128,7 +128,7 @@ impl Work {
 
     /// Clears up at the end. A `volatile` upper layer is whole again once it is synced.
     pub fn close(&self, volatile: bool, layer: &Layer) {
-        if !volatile || rfs::syncfs(&layer.root).is_ok() {
+        if !volatile || layer.readable().and_then(rfs::syncfs).is_ok() {
             let _ = sys::tree::clear(&self.dir);
         }
     }

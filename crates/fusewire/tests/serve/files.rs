@@ -158,7 +158,10 @@ fn every_open_file_is_released_once() {
         fs::read(mounted.path("file")).unwrap();
     }
     let fs = std::sync::Arc::clone(&mounted.fs);
-    // The release of the last one is on its way when close(2) returns; unmounting waits for the server's end.
+    // The last release is on its way when close(2) returns.
+    while fs.releases.load(Ordering::SeqCst) < 10 {
+        std::thread::yield_now();
+    }
     drop(mounted);
     assert_eq!(fs.releases.load(Ordering::SeqCst), 10);
 }

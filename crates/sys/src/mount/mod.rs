@@ -229,7 +229,7 @@ pub fn at(dir: impl AsFd, name: &OsStr) -> Result<Option<Mounted>> {
 
 /// A mount of its own of the directory `path`, attached nowhere: what happens to the mount below it does not show
 /// (other mounts in it neither), and nothing can be written through it nor access times change. It goes with the
-/// descriptor.
+/// descriptor, which is an `O_PATH` one; that takes a moment, since the kernel waits until nobody looks at mounts.
 ///
 /// # Errors
 /// `EPERM`: this process may not mount here.
@@ -243,8 +243,7 @@ pub fn read_only_clone(path: &Path) -> Result<OwnedFd> {
     crate::raw::set_mount_attributes(tree.as_fd(), RDONLY | NOATIME, ATIME)
         .or_else(|_| crate::raw::set_mount_attributes(tree.as_fd(), RDONLY, 0))
         .at("make a read-only mount of", path)?;
-    let dir = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(&tree, ".", dir, Mode::empty()).at("open", path)
+    Ok(tree)
 }
 
 /// Opens a directory for use in an [`Overlay`].

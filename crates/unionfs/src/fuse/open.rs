@@ -105,6 +105,10 @@ impl Served {
         let flags = OFlags::from_bits_retain(open.flags);
         let file = self.union.open_file(node, flags)?;
         let opened = self.choose(node, file, flags.contains(OFlags::DIRECT))?;
+        if opened.backing.is_some() && flags & OFlags::RWMODE != OFlags::RDONLY {
+            // What the kernel remembers is going to change without its noticing (stores through mappings).
+            let _ = self.notifier.inval_inode(NodeId(node.id), -1, 0);
+        }
         if flags.contains(OFlags::TRUNC) {
             let open_file = self.files.open.get(opened.handle.0)?;
             let truncated = match open.kill_suidgid {
@@ -133,10 +137,10 @@ impl Served {
         let mut passing = lock(&other.passing);
         let upper = self.union.has_own_data(node);
         let passes = self.files.passes.load(Ordering::Relaxed);
-        let large = || node.stat().is_ok_and(|stat| stat.stx_size >= self.files.from);
-        let mut way = passing.way(upper, passes && !direct && (upper || large()));
+        let wanted = passes && !direct && (upper || other.size >= self.files.from);
+        let mut way = passing.way(upper, wanted);
         if way == Way::Passed && passing.file.is_none() {
-            match self.union.with_file(&file, |fd| self.backing_of(node, fd, upper))? {
+            match self.union.with_file(&file, |fd| self.backing_of(node, fd, upper, writable))? {
                 Some(id) => passing.file = Some(PassedFile { id: id.0.get(), upper }),
                 None => way = Way::Cached,
             }
@@ -155,10 +159,6 @@ impl Served {
                 passing.stale_pages |= writable;
                 passing.writers += u32::from(writable);
                 opened.backing = passing.file.and_then(|file| NonZeroU32::new(file.id)).map(BackingId);
-                if writable && passing.writers == 1 {
-                    // What the kernel remembers is going to change without its noticing (stores through mappings).
-                    let _ = self.notifier.inval_inode(NodeId(node.id), -1, 0);
-                }
             }
             Way::Cached => {
                 passing.cached += 1;
@@ -173,11 +173,10 @@ impl Served {
 
     /// Registers the file that an inode's data is in. The kernel opens it again with the flags of each user's open, so a
     /// file of the upper layer must be given to it open for writing.
-    fn backing_of(&self, node: &Node, fd: &OwnedFd, upper: bool) -> Result<Option<BackingId>> {
-        let reads_only = rustix::fs::fcntl_getfl(fd)? & OFlags::RWMODE == OFlags::RDONLY;
-        if upper && reads_only {
-            let writable = node.with(|at| at.open(OFlags::RDWR));
-            return Ok(writable.ok().and_then(|fd| self.files.register(&fd)));
+    fn backing_of(&self, node: &Node, fd: &OwnedFd, upper: bool, writable: bool) -> Result<Option<BackingId>> {
+        if upper && !writable {
+            let again = node.with(|at| at.open(OFlags::RDWR));
+            return Ok(again.ok().and_then(|fd| self.files.register(&fd)));
         }
         Ok(self.files.register(fd))
     }
