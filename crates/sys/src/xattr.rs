@@ -18,22 +18,22 @@ fn magic(op: &'static str, dir: impl AsFd, name: &OsStr) -> Result<PathBuf> {
     Ok(PathBuf::from(format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd())).join(name))
 }
 
-/// Reads a value whose length is not known, once more if it grew in between.
+/// The kernel's limit for a value and for a list of names (`XATTR_SIZE_MAX`, `XATTR_LIST_MAX`).
+const LONGEST: usize = 64 << 10;
+
+/// Reads a value whose length is not known: most are short.
 fn read_all(mut call: impl FnMut(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Vec<u8>> {
     let mut buf = vec![0; 256];
-    loop {
-        match call(&mut buf) {
-            Ok(n) => {
-                buf.truncate(n);
-                return Ok(buf);
-            }
-            Err(Errno::RANGE) => {
-                let n = call(&mut [])?;
-                buf = vec![0; n + 64];
-            }
-            Err(e) => return Err(e),
+    let n = match call(&mut buf) {
+        Err(Errno::RANGE) => {
+            // An empty buffer would ask for the length; rustix answers 0 to it.
+            buf = vec![0; LONGEST];
+            call(&mut buf)?
         }
-    }
+        other => other?,
+    };
+    buf.truncate(n);
+    Ok(buf)
 }
 
 /// `None` for an attribute that is not there, or a file system that has none.
@@ -120,7 +120,7 @@ pub fn is_overlay(key: &OsStr) -> bool {
 /// a bare error number: for a file system that asks often.
 ///
 /// # Errors
-/// `ENODATA`: not set. `ERANGE`: the buffer is too short; an empty one asks for the length.
+/// `ENODATA`: not set. `ERANGE`: the buffer is too short.
 pub fn get_at(dir: impl AsFd, name: &OsStr, key: &CStr, value: &mut [u8]) -> rustix::io::Result<usize> {
     match with_c_str(name, |name| raw::getxattrat(dir.as_fd(), name, key, value)) {
         Err(Errno::NOSYS) if !name.is_empty() => rfs::lgetxattr(by_proc(&dir, name), key, value),
@@ -157,4 +157,27 @@ pub(crate) fn with_c_str<T>(
     let bytes = name.as_bytes();
     buf.get_mut(..bytes.len()).filter(|_| bytes.len() < 256).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(bytes);
     call(CStr::from_bytes_until_nul(&buf).map_err(|_| Errno::INVAL)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_and_lists_longer_than_the_first_buffer_are_read_whole() {
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+        let fd = crate::dir::open_path(dir.path()).unwrap();
+        let file = crate::dir::create_file(&fd, OsStr::new("f"), 0o600).unwrap();
+        let value = vec![b'v'; 1000];
+        if let Err(e) = set_fd(&file, OsStr::new("user.long"), &value) {
+            return eprintln!("skipped: no user attributes here ({e})");
+        }
+        for n in 0..20 {
+            set_fd(&file, OsStr::new(&format!("user.{n:030}")), b"x").unwrap();
+        }
+        assert_eq!(get_fd(&file, OsStr::new("user.long")).unwrap(), Some(value.clone()));
+        assert_eq!(get(&fd, OsStr::new("f"), OsStr::new("user.long")).unwrap(), Some(value));
+        assert_eq!(list_fd(&file).unwrap().iter().filter(|n| n.as_bytes().starts_with(b"user.")).count(), 21);
+        assert_eq!(get_fd(&file, OsStr::new("user.none")).unwrap(), None);
+    }
 }
