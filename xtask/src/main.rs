@@ -1,10 +1,14 @@
 //! Tasks of the repository: `cargo xtask TASK`.
 //!
 //! `ci` runs all that has to pass ([`mod@ci`]).
-//! `bench` runs layercake and its peers in turn on a real image and prints medians and ratios ([`mod@bench`]).
+//! `bench` runs layercake and its peers in turn and prints medians and ratios ([`mod@bench`]).
+//! `suites` runs file system suites that others wrote on the union file system ([`mod@suites`]).
 
 mod bench;
 mod ci;
+mod namespace;
+mod suites;
+mod which;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -17,8 +21,10 @@ fn main() -> ExitCode {
     let done = match args.next().as_deref() {
         Some("bench") => bench::main(args.collect()),
         Some("ci") => ci::main(),
+        Some("suites") => suites::main(&args.collect::<Vec<_>>()),
+        Some(namespace::TASK) => namespace::main(args),
         _ => {
-            eprintln!("usage: cargo xtask ci | bench [--help]");
+            eprintln!("usage: cargo xtask ci | bench [--help] | suites [--help]");
             return ExitCode::from(2);
         }
     };

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use sys::{FileKind, Meta, OwnedFd, Root, dir, meta, xattr};
 
-use crate::XattrSpace;
-use crate::apply::is_opaque;
+use crate::Marks;
 use crate::error::{Error, Result};
-use crate::lowers::{Found, Lowers};
+use crate::lowers::{Found, Lowers, MergedDir};
+use crate::marks::Role;
 
 /// A changed path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,24 +46,24 @@ impl fmt::Display for ChangeKind {
     }
 }
 
-/// What the upper directory of an overlay changes in its lower layers. Reads the upper only, but for one look-up per
+/// What the upper directory of a union changes in its lower layers. Reads the upper only, but for one look-up per
 /// name and the directories that are opaque. Works while the overlay is mounted.
 ///
 /// # Errors
 /// [`Error::NeedsMergedView`] if the overlay was mounted with `redirect_dir=on`.
-pub fn upper_changes(upper: &Root, lowers: &Lowers, space: XattrSpace) -> Result<Vec<Change>> {
-    Comparison { new: upper, space: Some(space), old: lowers, found: BTreeMap::new() }.run(false)
+pub fn upper_changes(upper: &Root, lowers: &Lowers, marks: impl Into<Marks>) -> Result<Vec<Change>> {
+    Comparison { new: upper, marks: Some(marks.into()), old: lowers, found: BTreeMap::new() }.run(false)
 }
 
 /// What the tree `new` changes in the tree `old`; everything in it is new if there is no `old`. Reads both.
 pub fn tree_changes(new: &Root, old: impl Into<Option<Root>>) -> Result<Vec<Change>> {
     let old = old.into().map_or_else(Lowers::default, Lowers::tree);
-    Comparison { new, space: None, old: &old, found: BTreeMap::new() }.run(true)
+    Comparison { new, marks: None, old: &old, found: BTreeMap::new() }.run(true)
 }
 
 struct Comparison<'a> {
     new: &'a Root,
-    space: Option<XattrSpace>,
+    marks: Option<Marks>,
     old: &'a Lowers,
     found: BTreeMap<PathBuf, ChangeKind>,
 }
@@ -96,13 +96,20 @@ impl Comparison<'_> {
         for entry in dir::list(&new)? {
             let Some(meta) = meta::find(&new, &entry.name)? else { continue };
             let path = pair.path.join(&entry.name);
-            let before = old.find(&entry.name)?;
-            if self.space.is_some() && meta.is_whiteout() {
-                if before.is_some() {
-                    self.record(&path, ChangeKind::Deleted);
+            match self.marks.map(|marks| marks.role(&path)) {
+                Some(Role::Mark) => continue,
+                Some(Role::Deletion(_)) if meta.is_whiteout() => continue,
+                Some(Role::File) if meta.is_whiteout() => {
+                    self.deletion(pair, &new, &old, &entry.name)?;
+                    continue;
                 }
-                continue;
+                Some(Role::Deletion(gone)) => {
+                    self.deletion(pair, &new, &old, gone)?;
+                    continue;
+                }
+                _ => {}
             }
+            let before = old.find(&entry.name)?;
             names.insert(entry.name.clone());
             match &before {
                 None => self.record(&path, ChangeKind::Added),
@@ -125,6 +132,15 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    /// The upper deletes `gone`, unless it has one of that name itself.
+    fn deletion(&mut self, pair: &Pair, new: &OwnedFd, old: &MergedDir, gone: &OsStr) -> Result<()> {
+        let own = meta::find(new, gone)?.filter(|own| !own.is_whiteout());
+        if own.is_none() && old.find(gone)?.is_some() {
+            self.record(&pair.path.join(gone), ChangeKind::Deleted);
+        }
+        Ok(())
+    }
+
     /// The comparison of a directory in `above`.
     fn pair(
         &self,
@@ -136,16 +152,16 @@ impl Comparison<'_> {
     ) -> Result<Pair> {
         let parts = before.map_or_else(Vec::new, |before| before.parts);
         let whole = above.whole
-            || match self.space {
-                Some(space) if !parts.is_empty() => is_opaque(dir::open(new, name)?, space)?,
+            || match self.marks {
+                Some(marks) if !parts.is_empty() => marks.hides(new, name, dir::open(new, name)?)?,
                 _ => false,
             };
         Ok(Pair { path, parts, whole })
     }
 
     fn refuse_redirect(&self, fd: &OwnedFd, path: &Path) -> Result<()> {
-        let Some(space) = self.space else { return Ok(()) };
-        let key = space.redirect();
+        let Some(marks) = self.marks else { return Ok(()) };
+        let key = marks.space.redirect();
         match xattr::get_fd(fd, key)? {
             Some(_) => Err(Error::NeedsMergedView {
                 path: Path::new("/").join(path),

@@ -8,8 +8,6 @@
 //! keeps `security.capability` only); files with large holes are sparse; a file named like a marker is an error
 //! instead of a deletion.
 
-mod header;
-
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::Write;
@@ -17,12 +15,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use archive::tar::{Entry, Kind, Writer};
-use sys::{FileKind, Meta, OwnedFd, Root, dir, file, meta, xattr};
+use sys::{FileKind, Meta, OwnedFd, Root, Time, dir, file, meta, xattr};
 
-use crate::XattrSpace;
-use crate::apply::is_opaque;
+use crate::Marks;
 use crate::changes::{ChangeKind, tree_changes};
+use crate::entry::{self, BUFFER};
 use crate::error::{Error, Result};
+use crate::marks::Role;
 use crate::name;
 use crate::walk::{Step, Walk};
 
@@ -42,13 +41,28 @@ pub struct DiffStats {
 /// # Errors
 /// [`Error::ReservedName`] for a file named like a marker; [`Error::NeedsMergedView`] if the overlay was mounted with
 /// `redirect_dir=on` or `metacopy=on`; [`Error::Changed`]. After an error `out` has a part of an archive.
-pub fn write_upper(upper: &Root, space: XattrSpace, out: &mut (impl Write + ?Sized)) -> Result<DiffStats> {
-    let mut diff = Diff::new(out, Some(space));
-    if is_opaque(upper, space)? {
+pub fn write_upper(
+    upper: &Root,
+    marks: impl Into<Marks>,
+    out: &mut (impl Write + ?Sized),
+) -> Result<DiffStats> {
+    let marks = marks.into();
+    let mut diff = Diff::new(out, Some(marks));
+    if marks.is_opaque(upper)? {
         diff.opaque_marker(Path::new(""), &meta::of_fd(upper)?)?;
     }
     let mut walk = Walk::new(upper)?;
     while let Some(step) = walk.next()? {
+        match marks.role(&step.path) {
+            Role::File => {}
+            Role::Mark => continue,
+            Role::Deletion(gone) => {
+                if !step.meta.is_whiteout() && meta::find(&step.parent, gone)?.is_none() {
+                    diff.whiteout(&step.path.with_file_name(gone), &step.meta)?;
+                }
+                continue;
+            }
+        }
         diff.refuse_reserved(&step)?;
         if step.meta.is_whiteout() {
             diff.whiteout(&step.path, &step.meta)?;
@@ -73,7 +87,7 @@ pub fn write_tree_diff(
     for change in tree_changes(new, old)? {
         let path = change.path.strip_prefix("/").unwrap_or(&change.path);
         if change.kind == ChangeKind::Deleted {
-            diff.whiteout(path, &header::NOBODY)?;
+            diff.whiteout(path, &NOBODY)?;
             continue;
         }
         let (parent, name) = new.parent_nofollow(path)?;
@@ -100,13 +114,27 @@ pub fn write_tree(root: &Root, out: &mut (impl Write + ?Sized)) -> Result<DiffSt
     diff.finish()
 }
 
-/// Bytes that a file is read in at a time.
-const BUFFER: usize = 256 << 10;
+/// Attributes of something that is no longer there.
+const NOBODY: Meta = Meta {
+    kind: FileKind::File,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    allocated: 0,
+    nlink: 1,
+    ino: 0,
+    dev: 0,
+    rdev: (0, 0),
+    atime: Time { secs: 0, nanos: 0 },
+    mtime: Time { secs: 0, nanos: 0 },
+    ctime: Time { secs: 0, nanos: 0 },
+};
 
 struct Diff<'a, W: ?Sized> {
     tar: Writer<&'a mut W>,
-    /// Whose marks the directory has; `None` for a whole tree.
-    space: Option<XattrSpace>,
+    /// Which marks the directory has; `None` for a whole tree.
+    marks: Option<Marks>,
     /// First names of files that have several.
     links: HashMap<(u64, u64), PathBuf>,
     stats: DiffStats,
@@ -114,9 +142,9 @@ struct Diff<'a, W: ?Sized> {
 }
 
 impl<'a, W: Write + ?Sized> Diff<'a, W> {
-    fn new(out: &'a mut W, space: Option<XattrSpace>) -> Self {
+    fn new(out: &'a mut W, marks: Option<Marks>) -> Self {
         let buffer = vec![0; BUFFER];
-        Self { tar: Writer::new(out), space, links: HashMap::new(), stats: DiffStats::default(), buffer }
+        Self { tar: Writer::new(out), marks, links: HashMap::new(), stats: DiffStats::default(), buffer }
     }
 
     fn finish(self) -> Result<DiffStats> {
@@ -139,13 +167,13 @@ impl<'a, W: Write + ?Sized> Diff<'a, W> {
     fn whiteout(&mut self, path: &Path, meta: &Meta) -> Result<()> {
         let mut name = OsString::from(".wh.");
         name.push(path.file_name().unwrap_or_default());
-        let mut entry = header::entry(&path.with_file_name(name), Kind::Regular, meta);
+        let mut entry = entry::header(bytes(&path.with_file_name(name)), Kind::Regular, meta);
         entry.mode = 0o600;
         self.header(&entry)
     }
 
     fn opaque_marker(&mut self, dir: &Path, meta: &Meta) -> Result<()> {
-        let mut entry = header::entry(&dir.join(".wh..wh..opq"), Kind::Regular, meta);
+        let mut entry = entry::header(bytes(&dir.join(".wh..wh..opq")), Kind::Regular, meta);
         entry.mtime = archive::tar::Timestamp::default();
         self.header(&entry)
     }
@@ -158,8 +186,8 @@ impl<'a, W: Write + ?Sized> Diff<'a, W> {
         }
         if meta.kind != FileKind::Dir && meta.nlink > 1 {
             if let Some(first) = self.links.get(&(meta.dev, meta.ino)) {
-                let mut entry = header::entry(&step.path, Kind::HardLink, meta);
-                entry.link = first.as_os_str().as_bytes().to_vec();
+                let mut entry = entry::header(bytes(&step.path), Kind::HardLink, meta);
+                entry.link = bytes(first).to_vec();
                 return self.header(&entry);
             }
             self.links.insert((meta.dev, meta.ino), step.path.clone());
@@ -173,34 +201,20 @@ impl<'a, W: Write + ?Sized> Diff<'a, W> {
 
     fn directory(&mut self, step: &Step) -> Result<()> {
         let fd = dir::open(&step.parent, &step.name)?;
-        let mut entry = header::entry(&step.path, Kind::Directory, &step.meta);
-        entry.path.push(b'/');
-        entry.xattrs = self.xattrs(&step.path, xattr::list_fd(&fd)?, |key| xattr::get_fd(&fd, key))?;
-        self.header(&entry)?;
-        match self.space {
-            Some(space) if is_opaque(&fd, space)? => self.opaque_marker(&step.path, &step.meta),
+        self.refuse_unmerged(&step.path, &xattr::list_fd(&fd)?)?;
+        self.header(&entry::directory(bytes(&step.path), &fd, &step.meta)?)?;
+        match self.marks {
+            Some(marks) if marks.hides(&step.parent, &step.name, &fd)? => {
+                self.opaque_marker(&step.path, &step.meta)
+            }
             _ => Ok(()),
         }
     }
 
     fn special(&mut self, step: &Step) -> Result<()> {
-        let (parent, name) = (&*step.parent, &step.name);
-        let kind = match step.meta.kind {
-            FileKind::Symlink => Kind::Symlink,
-            FileKind::CharDevice => Kind::CharDevice,
-            FileKind::BlockDevice => Kind::BlockDevice,
-            _ => Kind::Fifo,
-        };
-        let mut entry = header::entry(&step.path, kind, &step.meta);
-        entry.xattrs =
-            self.xattrs(&step.path, xattr::list(parent, name)?, |key| xattr::get(parent, name, key))?;
-        match kind {
-            Kind::Symlink => {
-                entry.link = dir::read_link(parent, name)?.into_encoded_bytes();
-                self.stats.size += step.meta.size;
-            }
-            Kind::Fifo => {}
-            _ => (entry.devmajor, entry.devminor) = step.meta.rdev,
+        let entry = entry::special(bytes(&step.path), &step.parent, &step.name, &step.meta)?;
+        if step.meta.kind == FileKind::Symlink {
+            self.stats.size += step.meta.size;
         }
         self.header(&entry)
     }
@@ -209,9 +223,8 @@ impl<'a, W: Write + ?Sized> Diff<'a, W> {
         let fd = dir::open_file(&step.parent, &step.name)?;
         // Of the file that is open, in case the name was given to another one.
         let meta = meta::of_fd(&fd)?;
-        let mut entry = header::entry(&step.path, Kind::Regular, &meta);
-        entry.xattrs = self.xattrs(&step.path, xattr::list_fd(&fd)?, |key| xattr::get_fd(&fd, key))?;
-        let extents = header::content(&fd, &meta, &mut entry)?;
+        self.refuse_unmerged(&step.path, &xattr::list_fd(&fd)?)?;
+        let (entry, extents) = entry::regular(bytes(&step.path), &fd, &meta)?;
         self.stats.size += meta.size;
         self.header(&entry)?;
         if meta.size > BUFFER as u64 {
@@ -237,31 +250,22 @@ impl<'a, W: Write + ?Sized> Diff<'a, W> {
         Ok(())
     }
 
-    /// The attributes that go into a layer.
-    fn xattrs(
-        &self,
-        path: &Path,
-        keys: Vec<OsString>,
-        get: impl Fn(&std::ffi::OsStr) -> sys::Result<Option<Vec<u8>>>,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let mut kept = Vec::new();
-        for key in keys {
-            if let Some(space) = self.space
-                && (key == space.redirect() || key == space.metacopy())
-            {
+    /// Refuses a file whose content or place is in the layers below.
+    fn refuse_unmerged(&self, path: &Path, keys: &[OsString]) -> Result<()> {
+        let Some(Marks { space, .. }) = self.marks else { return Ok(()) };
+        match keys.iter().find(|key| **key == space.redirect() || **key == space.metacopy()) {
+            Some(key) => {
                 let attribute = key.to_string_lossy().into_owned();
-                return Err(Error::NeedsMergedView { path: absolute(path), attribute });
+                Err(Error::NeedsMergedView { path: absolute(path), attribute })
             }
-            if header::belongs_to_layer(&key)
-                && let Some(value) = get(&key)?
-            {
-                let value = if key == "security.capability" { header::without_root_id(value) } else { value };
-                kept.push((key.into_encoded_bytes(), value));
-            }
+            None => Ok(()),
         }
-        kept.sort_unstable();
-        Ok(kept)
     }
+}
+
+/// A path as an archive has it.
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
 }
 
 /// A path as a container sees it, for messages.

@@ -9,6 +9,7 @@
 //! | [`lowers`] | the merged view of lower layers, read without a mount |
 //! | [`changes`] | what a directory changes in what is below it (`docker diff`) |
 //! | [`diff`] | directory → archive, reproducibly |
+//! | [`entry`] | a file of a directory as an archive's entry |
 //! | [`regenerate`] | the very archive that a layer came from, by its tar-split record |
 //! | [`verify`] | which files are no longer what the archive had |
 //!
@@ -34,12 +35,14 @@
 //!   The attributes of its entry are not applied: they are the file's.
 
 mod error;
+mod marks;
 mod name;
 mod walk;
 
 pub mod apply;
 pub mod changes;
 pub mod diff;
+pub mod entry;
 pub mod lowers;
 pub mod regenerate;
 pub mod verify;
@@ -49,6 +52,7 @@ pub use changes::{Change, ChangeKind};
 pub use diff::DiffStats;
 pub use error::{EntryFault, Error, Result};
 pub use lowers::{Found, Lowers};
+pub use marks::Marks;
 
 use std::ffi::OsStr;
 
@@ -92,6 +96,9 @@ impl XattrSpace {
 pub enum Whiteouts {
     /// As OverlayFS reads them: a character device 0:0, and the opaque attribute. The directory holds this layer only.
     Overlay(XattrSpace),
+    /// As archives have them, and unions in user space read them: an empty file `.wh.NAME`, and `.wh..wh..opq` in the
+    /// directory. The directory holds this layer only.
+    Files,
     /// Not at all: the directory holds the whole tree, and what the layer deletes is deleted.
     Delete,
 }

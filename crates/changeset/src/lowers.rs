@@ -10,17 +10,17 @@ use std::path::{Component, Path, PathBuf};
 
 use sys::{FileKind, Meta, OwnedFd, Root, dir, meta};
 
-use crate::XattrSpace;
-use crate::apply::is_opaque;
+use crate::Marks;
 use crate::error::Result;
+use crate::marks::{Role, Said};
 
 /// Layers below another one.
 #[derive(Debug, Default)]
 pub struct Lowers {
     /// Nearest first.
     layers: Vec<Root>,
-    /// Whose marks count; `None` if the only layer is a whole tree.
-    space: Option<XattrSpace>,
+    /// Which marks count; `None` if the only layer is a whole tree.
+    marks: Option<Marks>,
 }
 
 /// What the merged view has at a path.
@@ -36,13 +36,13 @@ pub struct Found {
 
 impl Lowers {
     /// The `diff` directories of layers, the nearest first.
-    pub fn new(layers: Vec<Root>, space: XattrSpace) -> Self {
-        Self { layers, space: Some(space) }
+    pub fn new(layers: Vec<Root>, marks: impl Into<Marks>) -> Self {
+        Self { layers, marks: Some(marks.into()) }
     }
 
     /// One tree that is whole, without whiteouts.
     pub fn tree(root: Root) -> Self {
-        Self { layers: vec![root], space: None }
+        Self { layers: vec![root], marks: None }
     }
 
     /// The root of a layer, from 0, the nearest.
@@ -91,45 +91,57 @@ impl Lowers {
     /// Opens the directory `path` in those layers that it is merged of.
     pub(crate) fn open(&self, path: &Path, parts: &[usize]) -> Result<MergedDir> {
         let open = |layer: &usize| Ok((*layer, self.layers[*layer].dir_nofollow(path)?));
-        Ok(MergedDir { space: self.space, parts: parts.iter().map(open).collect::<Result<_>>()? })
+        Ok(MergedDir { marks: self.marks, parts: parts.iter().map(open).collect::<Result<_>>()? })
     }
 }
 
 /// An open directory of the merged view.
 #[derive(Debug)]
 pub(crate) struct MergedDir {
-    space: Option<XattrSpace>,
+    marks: Option<Marks>,
     parts: Vec<(usize, OwnedFd)>,
 }
 
 impl MergedDir {
     /// Looks up one name.
     pub fn find(&self, name: &OsStr) -> Result<Option<Found>> {
+        if self.marks.is_some_and(|marks| !matches!(marks.role(Path::new(name)), Role::File)) {
+            return Ok(None);
+        }
         let mut found: Option<Found> = None;
         for (layer, fd) in &self.parts {
-            let Some(meta) = meta::find(fd, name)? else { continue };
-            if self.space.is_some() && meta.is_whiteout() {
-                break;
-            }
-            let is_dir = meta.kind == FileKind::Dir;
-            match &mut found {
-                Some(_) if !is_dir => break,
-                Some(found) => found.parts.push(*layer),
-                None => {
-                    let parts = if is_dir { vec![*layer] } else { Vec::new() };
-                    found = Some(Found { layer: *layer, meta, parts });
+            let said = self.look(fd, name)?;
+            if let Some(meta) = said.own {
+                let is_dir = meta.kind == FileKind::Dir;
+                match &mut found {
+                    Some(_) if !is_dir => break,
+                    Some(found) => found.parts.push(*layer),
+                    None => {
+                        let parts = if is_dir { vec![*layer] } else { Vec::new() };
+                        found = Some(Found { layer: *layer, meta, parts });
+                    }
+                }
+                if !is_dir || self.is_opaque(fd, name)? {
+                    break;
                 }
             }
-            if !is_dir || self.hides_lower(fd, name)? {
+            if said.deletes {
                 break;
             }
         }
         Ok(found)
     }
 
-    fn hides_lower(&self, fd: &OwnedFd, name: &OsStr) -> Result<bool> {
-        match self.space {
-            Some(space) => Ok(is_opaque(dir::open(fd, name)?, space)?),
+    fn look(&self, fd: &OwnedFd, name: &OsStr) -> Result<Said> {
+        Ok(match self.marks {
+            Some(marks) => marks.look(fd, name)?,
+            None => Said { own: meta::find(fd, name)?, deletes: false },
+        })
+    }
+
+    fn is_opaque(&self, fd: &OwnedFd, name: &OsStr) -> Result<bool> {
+        match self.marks {
+            Some(marks) => Ok(marks.is_opaque(dir::open(fd, name)?)?),
             None => Ok(false),
         }
     }

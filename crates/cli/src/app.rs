@@ -5,16 +5,17 @@ use std::panic;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
     check, commit, completion, container, cp, create, diff, export, history, image, images, import, info,
-    inspect, load, mount, ps, reclaim, rename, rm, rmi, save, system, tag, tour, umount, version,
+    inspect, load, mount, ps, reclaim, rename, rm, rmi, save, system, tag, tour, umount, union, version,
 };
 use crate::context::{Context, Globals};
 use crate::output::failure::Failure;
 use crate::output::{help, stdout, usage};
 use crate::tour::janitor;
+use crate::union::{Face, Subtype, mount_helper};
 
 /// Container images, layers and containers on Docker's on-disk format, without a daemon
 #[derive(Debug, Parser)]
@@ -68,6 +69,7 @@ enum Command {
     TourJanitor(janitor::Args),
     #[command(alias = "unmount")]
     Umount(umount::Args),
+    Union(union::Args),
     Version(version::Args),
 }
 
@@ -102,6 +104,7 @@ impl Command {
             Self::Tour(args) => tour::run(args, context),
             Self::TourJanitor(args) => janitor::run(args),
             Self::Umount(args) => umount::run(args, context),
+            Self::Union(args) => union::run(args, Subtype::LAYERCAKE),
             Self::Version(args) => version::run(args),
         }
     }
@@ -124,6 +127,39 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 const BUG: u8 = 70;
 
 fn run(args: &[OsString]) -> ExitCode {
+    let is_command = |word: &str| App::command().find_subcommand(word).is_some();
+    match Face::of(args, is_command) {
+        Face::Layercake => run_command(args),
+        Face::FuseOverlayfs => run_as_fuse_overlayfs(args),
+        Face::MountHelper => end(mount_helper(args)),
+    }
+}
+
+/// The command line of fuse-overlayfs(1).
+fn run_as_fuse_overlayfs(args: &[OsString]) -> ExitCode {
+    let tree = with_dockers_flags(union::Args::augment_args(
+        clap::Command::new("fuse-overlayfs").disable_version_flag(true),
+    ));
+    let args: Vec<OsString> =
+        args.iter().map(|arg| if arg == "--debug" { "-d".into() } else { arg.clone() }).collect();
+    let parsed = tree.clone().try_get_matches_from(&args).and_then(|m| union::Args::from_arg_matches(&m));
+    match parsed {
+        Ok(parsed) => end(union::run(&parsed, Subtype::FUSE_OVERLAYFS)),
+        Err(refused) => explain(&refused, &tree, &args),
+    }
+}
+
+fn end(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            stdout::complain(&failure);
+            ExitCode::from(&failure)
+        }
+    }
+}
+
+fn run_command(args: &[OsString]) -> ExitCode {
     let tree = tree();
     let parsed = tree.clone().try_get_matches_from(args).and_then(|matches| App::from_arg_matches(&matches));
     let app = match parsed {
@@ -153,13 +189,7 @@ fn explain(refused: &clap::Error, tree: &clap::Command, args: &[OsString]) -> Ex
         }
         _ => Err(usage::explain(refused, tree, &args)),
     };
-    match shown {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            stdout::complain(&failure);
-            ExitCode::from(&failure)
-        }
-    }
+    end(shown)
 }
 
 /// All commands, with flags that behave as Docker's.

@@ -12,6 +12,7 @@ use crate::limit::Limit;
 use crate::options::KeyValue;
 use crate::output::failure::Failure;
 use crate::rootless::{self, Session};
+use crate::union;
 
 /// Options of the program itself.
 #[derive(Debug, Default, clap::Args)]
@@ -77,6 +78,8 @@ impl Context {
             let _ = self.session.set(session);
         }
         let mut options = engine::Options::new(root);
+        options.union_server =
+            Some(engine::Server { program: union::this_program(), args: vec!["union".into()] });
         options.driver = self.globals.storage_driver.clone();
         options.storage_opts = self.globals.storage_opts.iter().map(KeyValue::pair).collect();
         for limit in &self.globals.limits {

@@ -9,6 +9,7 @@
 //! | `rows` | what listings show of images, containers and the rest |
 //! | [`output`] | how things are printed, and how they fail |
 //! | `tour` | `layercake tour` |
+//! | [`union`] | the union file system: how it is called, and the process that serves it |
 //! | [`rootless`] | where a user's own store is, and the user namespace that belongs to it |
 
 pub mod app;
@@ -20,4 +21,5 @@ pub mod output;
 pub mod rootless;
 mod rows;
 mod tour;
+pub mod union;
 mod until;

@@ -160,7 +160,7 @@ pub fn enter(options: &Options) -> Result<Session, Error> {
     let holding = Holding {
         record: store.join(PRIVATE).join(RECORD),
         store,
-        program: this_program(),
+        program: crate::union::this_program(),
         args: vec![HOLD.into()],
     };
     let membership = userns::enter(&holding).map_err(|cause| match holding.record.parent() {
@@ -200,11 +200,6 @@ fn make(path: &Path, mode: u32) -> sys::Result<OwnedFd> {
         }
         (other, _, _) => other,
     }
-}
-
-/// By its own name, so that `ps` shows that; if that was replaced meanwhile, by the kernel's link to it.
-fn this_program() -> PathBuf {
-    std::env::current_exe().ok().filter(|path| path.exists()).unwrap_or_else(|| "/proc/self/exe".into())
 }
 
 fn advice(cause: &sys::Error) -> String {

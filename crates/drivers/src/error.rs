@@ -1,5 +1,7 @@
 //! What can go wrong with a layer.
 
+use std::path::PathBuf;
+
 use model::CacheId;
 
 use crate::Finding;
@@ -48,6 +50,16 @@ pub enum Error {
         driver: &'static str,
         /// What was asked for.
         what: &'static str,
+    },
+    /// The program that serves unions did not mount one.
+    #[error("mount {} by {}: {why}", target.display(), program.display())]
+    Server {
+        /// The program.
+        program: PathBuf,
+        /// Where it was to be mounted.
+        target: PathBuf,
+        /// What it said.
+        why: String,
     },
     /// A finding that no repair without the layer's data can mend.
     #[error("cannot be repaired: {0}")]

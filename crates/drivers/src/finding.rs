@@ -43,6 +43,8 @@ pub enum Damage {
     /// A mount point without a mount: the machine or Docker died while the layer was mounted, or it was unmounted
     /// while in use. Harmless, but the layer's size has to be measured anew each time.
     StrayMerged,
+    /// A mount whose server died. What was written is in the layer; nothing more can be read or written through it.
+    DeadMount,
     /// A name in `l/` that leads to no layer. Harmless.
     DanglingShortName(LinkId),
 }
@@ -59,7 +61,7 @@ impl Finding {
 
     /// Whether the layer cannot be used as it is.
     pub fn is_harmful(&self) -> bool {
-        !matches!(self.damage, Damage::StrayMerged | Damage::DanglingShortName(_))
+        !matches!(self.damage, Damage::StrayMerged | Damage::DeadMount | Damage::DanglingShortName(_))
     }
 
     /// What to do about it, as a sentence for people.
@@ -75,6 +77,7 @@ impl Finding {
             Damage::DanglingLower(_) => "repair the layer below first; if it is gone, load the image again",
             Damage::NoWork => "make the work directory again",
             Damage::StrayMerged => "remove the empty directory",
+            Damage::DeadMount => "unmount it, and mount it again",
             Damage::DanglingShortName(_) => "remove the name",
         }
     }
@@ -97,6 +100,7 @@ impl fmt::Display for Finding {
             }
             Damage::NoWork => f.write_str("its work directory is missing"),
             Damage::StrayMerged => f.write_str("merged is there but nothing is mounted on it"),
+            Damage::DeadMount => f.write_str("the server of its mount has died"),
             Damage::DanglingShortName(link) => write!(f, "l/{link} leads to no layer"),
         }
     }

@@ -1,11 +1,12 @@
 //! Drivers: how layers lie on the disk and become one tree.
 //!
 //! [`Driver`] is the specification, and `suite` (with the feature of that name) the test of it that every driver
-//! passes. Two drivers exist:
+//! passes. Three drivers exist:
 //!
 //! | driver | a layer is | a container's tree is |
 //! | --- | --- | --- |
 //! | [`overlay2`](Overlay2) | the layer's own files, deletions as whiteouts | a mount of the kernel's OverlayFS |
+//! | [`fuse-overlayfs`](FuseOverlayfs) | the same, deletions as in archives | a mount of a union in user space |
 //! | [`vfs`](Vfs) | a whole copy of the tree | the copy |
 //!
 //! [`select`] is the only place that knows them all by name.
@@ -18,14 +19,18 @@ mod backing;
 mod driver;
 mod error;
 mod finding;
+mod fuse_overlayfs;
 mod overlay2;
 mod select;
+mod stacked;
 mod vfs;
 
 pub use aside::{Stage, Swept};
 pub use driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
 pub use error::{Error, Result};
 pub use finding::{Damage, Finding};
+pub use fuse_overlayfs::{FuseOverlayfs, Server};
 pub use overlay2::Overlay2;
 pub use select::{Config, is_known, open, prior_states, select};
+pub use stacked::Stacked;
 pub use vfs::Vfs;

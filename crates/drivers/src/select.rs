@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sys::dir;
 
-use crate::{Driver, Error, Overlay2, Result, Vfs};
+use crate::{Driver, Error, FuseOverlayfs, Overlay2, Result, Server, Vfs};
 
 /// What a driver needs to know.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub max_lowers: usize,
     /// We are root of a user namespace only: mounts use `userxattr`, and not every owner can be set.
     pub user_namespace: bool,
+    /// The program that serves unions; `None` if there is none, so that `fuse-overlayfs` cannot mount.
+    pub union_server: Option<Server>,
 }
 
 impl Config {
@@ -32,6 +34,7 @@ impl Config {
             options: Vec::new(),
             max_lowers: Self::DOCKER_LOWERS,
             user_namespace: false,
+            union_server: None,
         }
     }
 
@@ -79,6 +82,12 @@ const KNOWN: &[Known] = &[
         counts_as_prior: true,
         open: |config| Ok(Box::new(Overlay2::open(config)?)),
         supported: Overlay2::supported,
+    },
+    Known {
+        name: "fuse-overlayfs",
+        counts_as_prior: true,
+        open: |config| Ok(Box::new(FuseOverlayfs::open(config)?)),
+        supported: FuseOverlayfs::supported,
     },
     Known {
         name: "vfs",
@@ -170,6 +179,11 @@ mod tests {
         let (_tmp, config) = root(&["overlay2/x", "vfs/dir/x"]);
         assert_eq!(prior_states(&config).unwrap(), ["overlay2"]);
         assert_eq!(select(None, &config).unwrap().name(), "overlay2");
+        let (_tmp, config) = root(&["overlay2", "fuse-overlayfs/x"]);
+        assert_eq!(select(None, &config).unwrap().name(), "fuse-overlayfs");
+        let (_tmp, config) = root(&["overlay2/x", "fuse-overlayfs/x"]);
+        let error = select(None, &config).err().unwrap().to_string();
+        assert!(error.contains("several valid graphdrivers: overlay2, fuse-overlayfs;"), "{error}");
         let (_tmp, config) = root(&["overlay2", "vfs/dir/x"]);
         assert_eq!(prior_states(&config).unwrap(), Vec::<&str>::new());
     }
@@ -177,11 +191,11 @@ mod tests {
     #[test]
     fn opening_a_root_for_the_second_time_changes_nothing() {
         let (tmp, config) = root(&[]);
-        for name in ["overlay2", "vfs"] {
+        for name in ["overlay2", "fuse-overlayfs", "vfs"] {
             open(name, &config).unwrap();
         }
         let before = std::fs::metadata(tmp.path()).unwrap().modified().unwrap();
-        for name in ["overlay2", "vfs"] {
+        for name in ["overlay2", "fuse-overlayfs", "vfs"] {
             open(name, &config).unwrap();
         }
         assert_eq!(std::fs::metadata(tmp.path()).unwrap().modified().unwrap(), before);
@@ -194,6 +208,7 @@ mod tests {
             ("overlay2", "nonsense", "unable to parse key/value option: nonsense"),
             ("overlay2", "dm.fs=xfs", "overlay2: unknown option dm.fs"),
             ("overlay2", "overlay2.size=1x", "invalid suffix: 'x'"),
+            ("fuse-overlayfs", "overlay2.size=1", "fuse-overlayfs: unknown option overlay2.size"),
             ("vfs", "overlay2.size=1", "unknown option overlay2.size for vfs"),
             ("vfs", "size=1G", "Filesystem does not support, or has not enabled quotas"),
         ] {

@@ -25,7 +25,7 @@ impl Engine {
     /// Makes an image of the container's image and the container's changes. A container that changed nothing adds no
     /// layer. Durable when this returns.
     pub fn commit(&self, container: &ContainerId, options: &CommitOptions) -> Result<ImageId> {
-        self.attempt(|| self.commit_container(container, options)).map_err(|e| self.or_gone(container, e))
+        self.with_container(container, || self.attempt(|| self.commit_container(container, options)))
     }
 
     fn commit_container(&self, container: &ContainerId, options: &CommitOptions) -> Result<ImageId> {

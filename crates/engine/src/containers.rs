@@ -1,11 +1,12 @@
 //! Lists containers (`ps`).
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use model::time::human_duration;
-use model::{CacheId, ContainerId, ImageId, Reference, Timestamp};
+use model::{CacheId, ContainerId, ImageId, MountId, Reference, Timestamp};
 use serde_json::Value;
-use store::{Container, MountRecord, Repositories, Status};
+use store::{Container, Repositories, Status};
 
 use crate::images::LayerSizes;
 use crate::{Engine, Error, Result, now};
@@ -33,16 +34,29 @@ pub struct ContainerSummary {
     pub exit_code: i64,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Names of volumes and sources of bind mounts, by their path in the container.
-    pub mounts: Vec<String>,
+    /// Its volumes and bind mounts, by their path in the container.
+    pub mounts: Vec<Mounted>,
     /// How many of the mounts are local volumes.
     pub local_volumes: usize,
     /// Names of its networks, sorted.
     pub networks: Vec<String>,
+    /// What its health check found: `starting`, `healthy`, `unhealthy`, or `none` without a check.
+    pub health: String,
+    /// The ports that its configuration exposes: `80/tcp`.
+    pub exposed: Vec<String>,
     /// Bytes in the writable layer, if sizes were asked for and could be found out.
     pub size_rw: Option<u64>,
     /// Bytes in the writable layer and all the image's layers, if sizes were asked for and could be found out.
     pub size_root_fs: Option<u64>,
+}
+
+/// A volume or a bind mount, as `ps` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounted {
+    /// The volume's name; of a bind mount, the path on the host.
+    pub name: String,
+    /// The path in the container.
+    pub destination: String,
 }
 
 /// Which containers to list.
@@ -60,46 +74,69 @@ impl Engine {
     /// Takes no lock: containers that come and go meanwhile are in the list or not. Damaged ones are left out as by
     /// Docker; [`check`](Engine::check) names them.
     pub fn list_containers(&self, options: &ListContainers) -> Result<Vec<ContainerSummary>> {
-        let containers = self.stored_containers()?;
-        let listed: Vec<&Container> =
-            containers.iter().filter(|c| options.all || c.state().running).collect();
-        self.summarize(&listed, options.size)
+        let (names, now) = (self.store.references().read()?, now());
+        let mut listed = self.in_parallel(&self.store.containers().list()?, |ids| {
+            let mut sizes = LayerSizes::new(&self.store);
+            let mut summaries = Vec::with_capacity(ids.len());
+            for id in ids {
+                let Some(container) = self.find_sound_container(id)? else { continue };
+                if options.all || container.state().running {
+                    let mut summary = summarize(&container, &names, now);
+                    if options.size {
+                        self.add_size(&mut summary, &mut sizes)?;
+                    }
+                    summaries.push(summary);
+                }
+            }
+            Ok(summaries)
+        })?;
+        listed.sort_by_key(|container| newest_first(container.created, &container.id));
+        Ok(listed)
     }
 
-    /// What `ps` shows of these containers.
-    pub(crate) fn summarize(&self, containers: &[&Container], size: bool) -> Result<Vec<ContainerSummary>> {
+    /// What `ps --size` shows of these containers.
+    pub(crate) fn summarize(&self, containers: &[Container]) -> Result<Vec<ContainerSummary>> {
         let (names, now) = (self.store.references().read()?, now());
         self.in_parallel(containers, |containers| {
             let mut sizes = LayerSizes::new(&self.store);
-            let mut summaries = Vec::new();
-            for container in containers {
-                let mut summary = summarize(container, &names, now);
-                if size && let Some(size) = self.container_size(&mut sizes, container.id())? {
-                    (summary.size_rw, summary.size_root_fs) = (Some(size.rw), Some(size.root_fs));
-                }
-                summaries.push(summary);
-            }
+            let mut summaries: Vec<_> = containers.iter().map(|c| summarize(c, &names, now)).collect();
+            summaries.iter_mut().try_for_each(|summary| self.add_size(summary, &mut sizes))?;
             Ok(summaries)
         })
+    }
+
+    fn add_size(&self, summary: &mut ContainerSummary, sizes: &mut LayerSizes<'_>) -> Result<()> {
+        let size = self.container_size(sizes, &summary.id)?;
+        summary.size_rw = size.map(|size| size.rw);
+        summary.size_root_fs = size.map(|size| size.root_fs);
+        Ok(())
     }
 
     /// The documents of all sound containers of this driver, newest first, those of one instant by ID.
     pub(crate) fn stored_containers(&self) -> Result<Vec<Container>> {
         let mut containers = self.in_parallel(&self.store.containers().list()?, |ids| {
-            let mut containers = Vec::new();
-            for id in ids {
-                match self.store.containers().find(id) {
-                    Ok(Some(container)) if container.driver() == self.store.driver() => {
-                        containers.push(container);
-                    }
-                    Ok(_) | Err(store::Error::BrokenContainer { .. }) => {}
-                    Err(e) => return Err(e.into()),
-                }
-            }
-            Ok(containers)
+            ids.iter().filter_map(|id| self.find_sound_container(id).transpose()).collect()
         })?;
-        containers.sort_by_cached_key(|c| (std::cmp::Reverse(c.created()), *c.id()));
+        containers.sort_by_key(|container| newest_first(container.created(), container.id()));
         Ok(containers)
+    }
+
+    /// A container's document; `None` if it is not there, damaged, or of another driver.
+    fn find_sound_container(&self, id: &ContainerId) -> Result<Option<Container>> {
+        match self.store.containers().find(id) {
+            Err(store::Error::BrokenContainer { .. }) => Ok(None),
+            other => Ok(other?.filter(|container| container.driver() == self.store.driver())),
+        }
+    }
+
+    /// The container's ports that are published on the host when it runs, as `80/tcp`. None if it went while we looked.
+    pub fn published_ports(&self, container: &ContainerId) -> Result<Vec<String>> {
+        let host = match self.store.containers().host_config(container) {
+            Err(store::Error::NoContainer(_) | store::Error::BrokenContainer { .. }) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let ports = host.field("PortBindings").and_then(Value::as_object);
+        Ok(ports.into_iter().flatten().map(|(port, _)| port.clone()).collect())
     }
 
     /// How much a container takes; `None` if its writable layer is missing or damaged, or went while we looked.
@@ -108,38 +145,41 @@ impl Engine {
         sizes: &mut LayerSizes<'_>,
         id: &ContainerId,
     ) -> Result<Option<ContainerSize>> {
-        let record = match self.store.mounts().find(id) {
-            Ok(Some(record)) => record,
+        let (writable, top) = match self.store.mounts().find_layers(id) {
+            Ok(Some(layers)) => layers,
             Ok(None) | Err(store::Error::BrokenContainer { .. }) => return Ok(None),
             Err(e) => return Err(e.into()),
         };
-        let rw = match self.writable_size(&record) {
+        let rw = match self.writable_size(id, &writable) {
             Ok(rw) => rw,
             Err(Error::Driver(drivers::Error::NoLayer(_) | drivers::Error::Damaged(_))) => return Ok(None),
             Err(_) if !self.store.containers().exists(id)? => return Ok(None),
-            Err(Error::Store(store::Error::NoLayer(_) | store::Error::BrokenLayer { .. })) => {
-                return Ok(None);
-            }
+            Err(Error::Store(
+                store::Error::NoLayer(_)
+                | store::Error::BrokenLayer { .. }
+                | store::Error::NoContainer(_)
+                | store::Error::BrokenContainer { .. },
+            )) => return Ok(None),
             Err(e) => return Err(e),
         };
-        let below = record.parent.map(|top| sizes.below(&top)).transpose()?;
+        let below = top.map(|top| sizes.below(&top)).transpose()?;
         Ok(Some(ContainerSize { rw, root_fs: rw + below.map_or(0, |below| below.bytes) }))
     }
 
     /// Bytes in a writable layer: what was remembered if the layer is unchanged, else measured, and remembered.
-    fn writable_size(&self, record: &MountRecord) -> Result<u64> {
-        let layer = CacheId::from(record.mount_id);
+    fn writable_size(&self, id: &ContainerId, writable: &MountId) -> Result<u64> {
+        let layer = CacheId::from(*writable);
         // Asked before the layer is measured: a change meanwhile makes the stamp stale, never the size wrong.
         let stamp = self.driver.usage_stamp(&layer)?.map(|stamp| stamp.to_string());
         if let Some(stamp) = &stamp
-            && let Some(size) = self.store.sizes().get(&record.mount_id, stamp.as_bytes())
+            && let Some(size) = self.store.sizes().get(writable, stamp.as_bytes())
         {
             return Ok(size);
         }
-        let size = self.driver.usage(&layer, self.mount_parent(record)?.as_ref())?;
+        let size = self.driver.usage(&layer, self.mount_parent(&self.store.mounts().get(id)?)?.as_ref())?;
         if let Some(stamp) = &stamp {
             // Not remembered is measured again.
-            let _ = self.store.sizes().put(&record.mount_id, stamp.as_bytes(), size);
+            let _ = self.store.sizes().put(writable, stamp.as_bytes(), size);
         }
         Ok(size)
     }
@@ -152,6 +192,11 @@ pub(crate) struct ContainerSize {
     pub rw: u64,
     /// Those and the bytes in its image's layers.
     pub root_fs: u64,
+}
+
+/// What containers are sorted by.
+fn newest_first(created: Timestamp, id: &ContainerId) -> (Reverse<Timestamp>, ContainerId) {
+    (Reverse(created), *id)
 }
 
 fn summarize(container: &Container, names: &Repositories, now: Timestamp) -> ContainerSummary {
@@ -170,9 +215,14 @@ fn summarize(container: &Container, names: &Repositories, now: Timestamp) -> Con
         local_volumes: mounts.iter().filter(|mount| mount.driver == "local").count(),
         mounts: mounts
             .iter()
-            .map(|mount| if mount.name.is_empty() { mount.source } else { mount.name }.to_owned())
+            .map(|mount| Mounted {
+                name: if mount.name.is_empty() { mount.source } else { mount.name }.to_owned(),
+                destination: mount.destination.to_owned(),
+            })
             .collect(),
-        networks: networks(container),
+        networks: container.networks().cloned().collect(),
+        health: health(container).unwrap_or("none").to_owned(),
+        exposed: container.config().exposed_ports.keys().cloned().collect(),
         size_rw: None,
         size_root_fs: None,
     }
@@ -204,6 +254,7 @@ fn status(container: &Container, now: Timestamp) -> String {
         Status::Paused => format!("Up {} (Paused)", up()),
         Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, ago()),
         Status::Running => match health(container) {
+            Some("starting") => format!("Up {} (health: starting)", up()),
             Some(health) => format!("Up {} ({health})", up()),
             None => format!("Up {}", up()),
         },
@@ -216,20 +267,11 @@ fn status(container: &Container, now: Timestamp) -> String {
 }
 
 fn health(container: &Container) -> Option<&str> {
-    let health = container.field("State")?.get("Health")?.as_object()?;
-    Some(match health.get("Status").and_then(Value::as_str).unwrap_or_default() {
-        "starting" => "health: starting",
+    let health = container.state().health.as_ref()?;
+    Some(match health.status.as_str() {
         "" => "unhealthy",
-        other => other,
+        status => status,
     })
-}
-
-fn networks(container: &Container) -> Vec<String> {
-    let networks = container.field("NetworkSettings").and_then(|settings| settings.get("Networks"));
-    let mut names: Vec<String> =
-        networks.and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect();
-    names.sort_unstable();
-    names
 }
 
 /// A volume or bind mount of a container.

@@ -71,14 +71,16 @@ impl Engine {
         follow: bool,
         out: &mut dyn Write,
     ) -> Result<()> {
-        let mut source = self.source(container, path, follow)?;
-        if follow && source.name != b"." {
-            // Docker's client gives the copy the link's name, but the raw archive has the name of the target.
-            source.name = Spelled::new(Path::new("/"), &Path::new("/").join(&source.path)).name();
-        }
-        let mut archive = ToArchive::new(out);
-        walk(&source.tree, &source.path, &source.name, &mut archive)?;
-        archive.finish()?.flush().map_err(Error::io("write", "archive"))
+        self.with_container(container, || {
+            let mut source = self.source(container, path, follow)?;
+            if follow && source.name != b"." {
+                // Docker's client gives the copy the link's name, but the raw archive has the name of the target.
+                source.name = Spelled::new(Path::new("/"), &Path::new("/").join(&source.path)).name();
+            }
+            let mut archive = ToArchive::new(out);
+            walk(&source.tree, &source.path, &source.name, &mut archive)?;
+            archive.finish()?.flush().map_err(Error::io("write", "archive"))
+        })
     }
 
     /// Unpacks an archive, compressed or not, into the directory `path` of the container (`cp - CONTAINER:PATH`).
@@ -87,18 +89,20 @@ impl Engine {
     /// # Errors
     /// After an error in the middle of the archive, what came before it is there.
     pub fn copy_to(&self, container: &ContainerId, path: &Path, archive: Box<dyn Read + Send>) -> Result<()> {
-        let tree = self.container_tree(container)?;
-        let spelled = self.container_path(container, path)?;
-        let Some(Place { path: dir, .. }) = tree.find(&spelled.path, true)?.ok().filter(Place::is_dir) else {
-            let name = self.shown_name(container)?;
-            return Err(Error::invalid(format!(
-                "destination \"{name}:{}\" must be a directory",
-                path.display()
-            )));
-        };
-        let (_, plain) = compress::open(archive, self.limits.decompress)?;
-        self.extract_in(container, &dir, |sink| tar::parse(plain, self.limits.tar, sink))?;
-        Ok(())
+        self.with_container(container, || {
+            let tree = self.container_tree(container)?;
+            let spelled = self.container_path(container, path)?;
+            let Some(Place { path: dir, .. }) = tree.find(&spelled.path, true)?.ok().filter(Place::is_dir) else {
+                let name = self.shown_name(container)?;
+                return Err(Error::invalid(format!(
+                    "destination \"{name}:{}\" must be a directory",
+                    path.display()
+                )));
+            };
+            let (_, plain) = compress::open(archive, self.limits.decompress)?;
+            self.extract_in(container, &dir, |sink| tar::parse(plain, self.limits.tar, sink))?;
+            Ok(())
+        })
     }
 
     /// Copies from the container to the host (`cp CONTAINER:PATH LOCAL`), and returns the length of a plain archive of
@@ -113,22 +117,24 @@ impl Engine {
         local: &Path,
         options: CopyOptions,
     ) -> Result<u64> {
-        let local = local::spelled(local)?;
-        local::validate(&local)?;
-        let source = self.source(container, path, options.follow)?;
-        let (destination, is_dir) = local::destination(&local)?;
-        let plan = paths::plan(source.is_dir, source.name, &destination, is_dir)?;
-        let root = Root::open(&plan.dir)?;
-        let mut sink = Extractor::new(Target {
-            root: &root,
-            dir: Path::new(""),
-            shown: plan.dir.display().to_string(),
-            follow: false,
-            keep_owners: options.keep_owners,
-            user_namespace: is_confined()?,
-        });
-        walk(&source.tree, &source.path, &plan.name, &mut sink)?;
-        sink.finish()
+        self.with_container(container, || {
+            let local = local::spelled(local)?;
+            local::validate(&local)?;
+            let source = self.source(container, path, options.follow)?;
+            let (destination, is_dir) = local::destination(&local)?;
+            let plan = paths::plan(source.is_dir, source.name, &destination, is_dir)?;
+            let root = Root::open(&plan.dir)?;
+            let mut sink = Extractor::new(Target {
+                root: &root,
+                dir: Path::new(""),
+                shown: plan.dir.display().to_string(),
+                follow: false,
+                keep_owners: options.keep_owners,
+                user_namespace: is_confined()?,
+            });
+            walk(&source.tree, &source.path, &plan.name, &mut sink)?;
+            sink.finish()
+        })
     }
 
     /// Copies from the host into the container (`cp LOCAL CONTAINER:PATH`), and returns the length of a plain archive
@@ -143,38 +149,40 @@ impl Engine {
         path: &Path,
         options: CopyOptions,
     ) -> Result<u64> {
-        let tree = self.container_tree(container)?;
-        let mut destination = self.container_path(container, path)?;
-        let there = tree.find(&destination.path, true)?;
-        if let Err(Nowhere::Missing(target)) = &there
-            && let Ok(Ok(link)) = tree.find(&destination.path, false)
-            && link.found.meta.kind == FileKind::Symlink
-        {
-            // A link to nothing: what it leads to is made.
-            destination.path.clone_from(target);
-        }
-        let is_dir = match &there {
-            Ok(place) if matches!(place.found.meta.kind, FileKind::CharDevice | FileKind::BlockDevice) => {
-                let name = self.shown_name(container)?;
-                return Err(Error::invalid(format!(
-                    "destination \"{name}:{}\" must be a directory or a regular file: got a device",
-                    path.display()
-                )));
+        self.with_container(container, || {
+            let tree = self.container_tree(container)?;
+            let mut destination = self.container_path(container, path)?;
+            let there = tree.find(&destination.path, true)?;
+            if let Err(Nowhere::Missing(target)) = &there
+                && let Ok(Ok(link)) = tree.find(&destination.path, false)
+                && link.found.meta.kind == FileKind::Symlink
+            {
+                // A link to nothing: what it leads to is made.
+                destination.path.clone_from(target);
             }
-            Ok(place) => {
-                destination.path = Path::new("/").join(&place.path);
-                Some(place.is_dir()).filter(|is_dir| *is_dir || !destination.asserts_directory())
-            }
-            Err(_) => None,
-        };
-        let source = local::source(local, options.follow)?;
-        let plan = paths::plan(source.is_dir, source.name, &destination, is_dir)?;
-        let dir = match tree.find(&plan.dir, true)? {
-            Ok(place) if place.is_dir() => place.path,
-            Err(Nowhere::Missing(_)) => return Err(self.no_file(container, &plan.dir.display().to_string())?),
-            _ => return Err(Error::invalid("extraction point is not a directory")),
-        };
-        self.extract_in(container, &dir, |sink| walk(&source.tree, &source.path, &plan.name, sink))
+            let is_dir = match &there {
+                Ok(place) if matches!(place.found.meta.kind, FileKind::CharDevice | FileKind::BlockDevice) => {
+                    let name = self.shown_name(container)?;
+                    return Err(Error::invalid(format!(
+                        "destination \"{name}:{}\" must be a directory or a regular file: got a device",
+                        path.display()
+                    )));
+                }
+                Ok(place) => {
+                    destination.path = Path::new("/").join(&place.path);
+                    Some(place.is_dir()).filter(|is_dir| *is_dir || !destination.asserts_directory())
+                }
+                Err(_) => None,
+            };
+            let source = local::source(local, options.follow)?;
+            let plan = paths::plan(source.is_dir, source.name, &destination, is_dir)?;
+            let dir = match tree.find(&plan.dir, true)? {
+                Ok(place) if place.is_dir() => place.path,
+                Err(Nowhere::Missing(_)) => return Err(self.no_file(container, &plan.dir.display().to_string())?),
+                _ => return Err(Error::invalid("extraction point is not a directory")),
+            };
+            self.extract_in(container, &dir, |sink| walk(&source.tree, &source.path, &plan.name, sink))
+        })
     }
 
     /// The container's tree.

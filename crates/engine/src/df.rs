@@ -66,7 +66,7 @@ impl Engine {
             images: images(&survey),
             layers_size: survey.size_of(&used),
             layers_active: survey.size_of(&of_containers),
-            containers: self.summarize(&survey.containers.iter().collect::<Vec<_>>(), true)?,
+            containers: self.summarize(&survey.containers)?,
             volumes: volumes(self.store.path(), &survey.containers)?,
             build_cache: self.build_cache_usage(&survey, &directories)?,
             garbage: garbage.size,

@@ -22,7 +22,7 @@ impl Engine {
         out: &mut dyn Write,
         progress: &dyn Progress,
     ) -> Result<()> {
-        self.export_tree(container, out, progress).map_err(|e| self.or_gone(container, e))
+        self.with_container(container, || self.export_tree(container, out, progress))
     }
 
     fn export_tree(

@@ -77,7 +77,8 @@ impl Engine {
             other => other?,
         };
         let layer = mount.map(|MountRecord { mount_id, .. }| CacheId::from(mount_id));
-        let field = |name: &str| container.field(name).cloned().unwrap_or_default();
+        let stored = container.document()?;
+        let field = |name: &str| stored.get(name).cloned().unwrap_or_default();
         let words = |name: &str| Value::from(field(name).as_str().unwrap_or_default());
 
         let mut document = Map::new();
@@ -86,14 +87,14 @@ impl Engine {
         put("Created", json!(container.created().to_string()));
         put("Path", json!(container.path()));
         put("Args", field("Args"));
-        put("State", state(&container));
+        put("State", state(&container, &stored));
         put("Image", json!(text(container.image())));
         for key in ["ResolvConfPath", "HostnamePath", "HostsPath", "LogPath", "Name"] {
             put(key, words(key));
         }
         put("RestartCount", json!(field("RestartCount").as_i64().unwrap_or_default()));
         put("Driver", json!(container.driver()));
-        put("Platform", json!(platform(&container)));
+        put("Platform", json!(platform(&stored)));
         for key in ["MountLabel", "ProcessLabel", "AppArmorProfile"] {
             put(key, words(key));
         }
@@ -106,7 +107,7 @@ impl Engine {
         }
         put("Mounts", self.mounts_of(&container));
         put("Config", serde_json::to_value(container.config()).unwrap_or_default());
-        put("NetworkSettings", network_settings(&container));
+        put("NetworkSettings", network_settings(&stored));
         Ok(Value::Object(document))
     }
 
@@ -199,7 +200,7 @@ fn image_config(config: Option<&ContainerConfig>) -> Value {
     Value::Object(document)
 }
 
-fn state(container: &Container) -> Value {
+fn state(container: &Container, stored: &Map<String, Value>) -> Value {
     let state = container.state();
     let mut document = json!({
         "Status": state.status().to_string(),
@@ -214,18 +215,16 @@ fn state(container: &Container) -> Value {
         "StartedAt": state.started_at.to_string(),
         "FinishedAt": state.finished_at.to_string(),
     });
-    if let Some(health) =
-        container.field("State").and_then(|state| state.get("Health")).filter(|h| !h.is_null())
-    {
+    if let Some(health) = stored.get("State").and_then(|state| state.get("Health")).filter(|h| !h.is_null()) {
         document["Health"] = health.clone();
     }
     document
 }
 
 /// The operating system. Documents of Docker before 28 have it in a field of its own.
-fn platform(container: &Container) -> &str {
-    let of_image = container.field("ImagePlatform").and_then(|platform| platform.get("os"));
-    of_image.or(container.field("OS")).and_then(Value::as_str).unwrap_or_default()
+fn platform(stored: &Map<String, Value>) -> &str {
+    let of_image = stored.get("ImagePlatform").and_then(|platform| platform.get("os"));
+    of_image.or(stored.get("OS")).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A field, and what it is when it is not set.
@@ -243,9 +242,9 @@ const ADDRESSES: [Field; 8] = [
     ("MacAddress", empty),
 ];
 
-fn network_settings(container: &Container) -> Value {
+fn network_settings(stored: &Map<String, Value>) -> Value {
     let nothing = Value::Null;
-    let settings = container.field("NetworkSettings").unwrap_or(&nothing);
+    let settings = stored.get("NetworkSettings").unwrap_or(&nothing);
     let networks = settings.get("Networks").and_then(Value::as_object);
     let default = networks.and_then(|networks| networks.get(DEFAULT_NETWORK)).unwrap_or(&nothing);
     let mut document = select(

@@ -164,26 +164,18 @@ impl Engine {
         }
         let ids: Vec<CacheId> = wanted.iter().map(|layer| layer.record.cache_id.clone()).collect();
         self.driver.publish(&stage, &ids)?;
+        let mut replaced = Vec::new();
         for layer in wanted {
-            // A record that is sound but whose files are not has to make room. Its files stay: layers on top of it may
-            // be linked to them until `check --repair` links these to the new ones and sweeps the old.
-            let damaged = matches!(self.store.layers().find(&layer.record.chain), Ok(Some(_)));
-            let old = if damaged {
-                self.store.layers().begin_remove(lock, &[layer.record.chain])?
-            } else {
-                Vec::new()
-            };
-            match self.store.layers().publish(lock, layer.staged)? {
-                Published::New | Published::Replaced(_) => {}
-                // Under the lock nobody can have been faster.
-                Published::Already(_) => self.driver.discard(&layer.record.cache_id)?,
-            }
-            for old in old {
-                self.store.layers().finish_remove(old)?;
-                self.clear_suspect(&layer.record.chain)?;
+            // A damaged layer of that name has to make room. Its files stay: layers on top of it may be linked to them
+            // until `check --repair` links these to the new ones and sweeps the old.
+            if let Published::Replaced(_) = self.store.layers().publish(lock, layer.staged)? {
+                replaced.push(layer.record.chain);
             }
         }
         self.store.layers().sync()?;
+        for chain in replaced {
+            self.clear_suspect(&chain)?;
+        }
         Ok(stage.remove()?)
     }
 }

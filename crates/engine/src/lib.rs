@@ -41,6 +41,7 @@ pub mod tag;
 
 use std::path::PathBuf;
 
+pub use drivers::Server;
 pub use error::{Error, Result};
 
 /// Our version, and what we sign the images with that we make.
@@ -59,6 +60,8 @@ pub struct Options {
     pub limits: Limits,
     /// How many layers are unpacked at once; the number of processors if absent.
     pub threads: Option<usize>,
+    /// The program that serves mounts of the driver `fuse-overlayfs`.
+    pub union_server: Option<Server>,
 }
 
 impl Options {
@@ -70,6 +73,7 @@ impl Options {
             storage_opts: Vec::new(),
             limits: Limits::default(),
             threads: None,
+            union_server: None,
         }
     }
 }

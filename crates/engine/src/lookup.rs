@@ -38,11 +38,24 @@ impl Engine {
         found.ok_or_else(|| Error::NoSuchContainer(name.to_owned()))
     }
 
-    /// What a failure to look at a container means while others remove containers: that it is gone, if it is.
-    pub(crate) fn or_gone(&self, container: &ContainerId, error: Error) -> Error {
-        match self.store.containers().exists(container) {
+    /// Does something with a container. If that fails because somebody removed the container meanwhile, that is the
+    /// error.
+    pub(crate) fn with_container<T>(
+        &self,
+        container: &ContainerId,
+        act: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        act().map_err(|error| match self.store.containers().exists(container) {
             Ok(false) => Error::NoSuchContainer(container.to_string()),
             _ => error,
-        }
+        })
+    }
+
+    /// As [`with_container`](Self::with_container), with an image.
+    pub(crate) fn with_image<T>(&self, image: &ImageId, act: impl FnOnce() -> Result<T>) -> Result<T> {
+        act().map_err(|error| match self.store.images().exists(image) {
+            Ok(false) => Error::NoSuchImage(image.to_string()),
+            _ => error,
+        })
     }
 }

@@ -13,13 +13,17 @@ impl Engine {
     /// Makes the container's tree available and returns its path. The mount outlives this process. Mounting what is
     /// mounted returns the same path again.
     pub fn mount(&self, container: &ContainerId, access: Access) -> Result<PathBuf> {
-        let mount = self.store.mounts().get(container)?;
-        Ok(self.driver.mount(&mount.mount_id.into(), access)?)
+        self.with_container(container, || {
+            let mount = self.store.mounts().get(container)?;
+            Ok(self.driver.mount(&mount.mount_id.into(), access)?)
+        })
     }
 
     /// Ends the mount; says whether there was one.
     pub fn unmount(&self, container: &ContainerId) -> Result<bool> {
-        Ok(self.driver.unmount(&self.store.mounts().get(container)?.mount_id.into())?)
+        self.with_container(container, || {
+            Ok(self.driver.unmount(&self.store.mounts().get(container)?.mount_id.into())?)
+        })
     }
 
     /// The containers that are mounted in this mount namespace.
@@ -36,13 +40,11 @@ impl Engine {
 
     /// What the container changed in its image, sorted by path. Reads the writable layer only.
     pub fn diff(&self, container: &ContainerId) -> Result<Vec<Change>> {
-        self.changes_of(container).map_err(|e| self.or_gone(container, e))
-    }
-
-    fn changes_of(&self, container: &ContainerId) -> Result<Vec<Change>> {
-        let mount = self.store.mounts().get(container)?;
-        let parent = self.mount_parent(&mount)?;
-        Ok(self.driver.changes(&mount.mount_id.into(), parent.as_ref())?)
+        self.with_container(container, || {
+            let mount = self.store.mounts().get(container)?;
+            let parent = self.mount_parent(&mount)?;
+            Ok(self.driver.changes(&mount.mount_id.into(), parent.as_ref())?)
+        })
     }
 
     /// The driver's layer below a writable layer: its init layer, else the image's topmost.

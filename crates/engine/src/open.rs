@@ -141,7 +141,7 @@ fn require_data(root: &Path, driver: Option<&str>) -> Result<()> {
 }
 
 fn driver_config(root: &Path, options: &Options) -> Result<Config> {
-    let mut config = Config::new(root);
+    let mut config = Config { union_server: options.union_server.clone(), ..Config::new(root) };
     for (key, value) in &options.storage_opts {
         if key == MAX_LAYERS {
             let layers = value.parse().ok().filter(|layers| (1..=500).contains(layers));

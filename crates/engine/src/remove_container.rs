@@ -12,7 +12,7 @@ impl Engine {
         match self.store.containers().get(container) {
             Ok(document) if document.state().running && !force => {
                 return Err(Error::conflict(format!(
-                    "cannot remove container \"/{}\": container is running: stop the container before removing or force remove",
+                    "cannot remove container \"{}\": container is running: stop the container before removing or force remove",
                     document.name()
                 )));
             }

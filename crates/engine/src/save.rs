@@ -47,7 +47,8 @@ impl Engine {
             let created = tar_time(image.config.view().created);
             let mut layers = Vec::new();
             for record in &image.layers {
-                let size = self.write_layer(&mut tar, record, created, progress)?;
+                let write = || self.write_layer(&mut tar, record, created, progress);
+                let size = self.with_image(&image.id, write)?;
                 layers.push(Descriptor::new(media_type::OCI_LAYER, *record.diff.digest(), size));
             }
             let config = tar.blob(image.config.bytes(), created)?;
@@ -88,7 +89,7 @@ impl Engine {
                                 "{name}: an image without layers cannot be saved"
                             )));
                         };
-                        let layers = self.store.layers().chain(&top)?;
+                        let layers = self.with_image(&id, || Ok(self.store.layers().chain(&top)?))?;
                         images.push(Saved { id, config, layers, references: BTreeSet::new() });
                         images.len() - 1
                     }

@@ -1,5 +1,7 @@
 //! `containers/`: one directory per container, named by its id (`docs/format/containers.md`).
 
+use std::path::Path;
+
 use model::{ContainerId, ContainerName, MountId};
 use sys::OwnedFd;
 
@@ -44,13 +46,12 @@ impl Containers<'_> {
     /// # Errors
     /// [`Error::BrokenContainer`], system calls.
     pub fn find(&self, id: &ContainerId) -> Result<Option<Container>> {
-        let Some(dir) = self.dir(id)? else { return Ok(None) };
+        let Some(all) = &self.root.dirs.containers else { return Ok(None) };
         let broken = |damage| Error::BrokenContainer { id: *id, damage };
-        let Some(bytes) = sys::atomic::find(&dir, os(CONFIG))? else {
-            // Perhaps it was removed after we opened it: a container loses its name first.
+        let Some(bytes) = sys::atomic::find_below(all, &Path::new(&id.hex()).join(CONFIG))? else {
             return if self.exists(id)? { Err(broken(Damage::Missing(CONFIG))) } else { Ok(None) };
         };
-        let container = Container::parse(&bytes).map_err(broken)?;
+        let container = Container::parse(bytes).map_err(broken)?;
         if container.id() != id {
             return Err(broken(Damage::WrongId(container.id().hex())));
         }
@@ -66,7 +67,7 @@ impl Containers<'_> {
         let dir = self.dir(id)?.ok_or(Error::NoContainer(*id))?;
         match sys::atomic::find(&dir, os(HOST_CONFIG))? {
             Some(bytes) => {
-                HostConfig::parse(&bytes).map_err(|damage| Error::BrokenContainer { id: *id, damage })
+                HostConfig::parse(bytes).map_err(|damage| Error::BrokenContainer { id: *id, damage })
             }
             None => Ok(HostConfig::new(true)),
         }
@@ -130,7 +131,7 @@ impl Containers<'_> {
         let dir_name = work.next_name("container");
         let dir = sys::dir::ensure(work.fd(), os(&dir_name), DIR_MODE)?;
         sys::dir::ensure(&dir, os("checkpoints"), 0o700)?;
-        sys::atomic::create_unsynced(&dir, os(CONFIG), FILE_MODE, &document.to_bytes()?)?;
+        sys::atomic::create_unsynced(&dir, os(CONFIG), FILE_MODE, document.as_bytes())?;
         sys::atomic::create_unsynced(&dir, os(HOST_CONFIG), FILE_MODE, &host.to_bytes()?)?;
         Ok(StagedContainer { work, dir_name, document })
     }
@@ -158,7 +159,7 @@ impl Containers<'_> {
     /// # Errors
     /// [`Error::NameInUse`], as [`Containers::get`].
     pub fn rename(&self, lock: &CommitLock<'_>, id: &ContainerId, name: &ContainerName) -> Result<()> {
-        let mut container = self.get(id)?;
+        let container = self.get(id)?;
         let old = container.name().to_owned();
         let new = name.with_slash();
         if old == new {
@@ -166,9 +167,8 @@ impl Containers<'_> {
         }
         self.refuse_taken(&new, id)?;
         lock.add(&Marker::of_name(&new, *id))?;
-        container.set_name(name);
         let dir = self.dir(id)?.ok_or(Error::NoContainer(*id))?;
-        replace(lock, &dir, CONFIG, FILE_MODE, &container.to_bytes()?)?;
+        replace(lock, &dir, CONFIG, FILE_MODE, container.renamed(name)?.as_bytes())?;
         sys::dir::sync(&dir)?;
         lock.remove(&Marker::of_name(&old, *id));
         Ok(())
@@ -207,7 +207,7 @@ impl Containers<'_> {
         let mut findings = Vec::new();
         let mut names = std::collections::BTreeMap::new();
         for name in names_in(self.root.dirs.containers.as_ref())? {
-            let path = std::path::Path::new("containers").join(&name);
+            let path = Path::new("containers").join(&name);
             let Ok(id) = ContainerId::parse(&name) else {
                 findings.push(Finding { path, subject: Subject::Leftover, damage: Damage::Unknown });
                 continue;

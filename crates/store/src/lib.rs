@@ -56,7 +56,7 @@ mod work;
 
 pub use backrefs::{Backrefs, User};
 pub use commit::CommitLock;
-pub use container::{Container, HostConfig, NewContainer, State, Status};
+pub use container::{Container, Health, HostConfig, NewContainer, State, Status};
 pub use containers::{Containers, StagedContainer};
 pub use daemon::Holder;
 pub use distribution::{Distribution, V2Metadata};

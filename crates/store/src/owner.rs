@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use sys::AsFd;
+use sys::userns::Privilege;
 
 use crate::commit::CommitLock;
 use crate::error::{Error, Result};
@@ -27,15 +28,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn of_this_process() -> Self {
-        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        Self::from_map(sys::process::euid(), &map)
-    }
-
-    /// The initial user namespace maps everybody to themselves.
-    fn from_map(euid: u32, map: &str) -> Self {
-        let identity = map.split_whitespace().eq(["0", "0", "4294967295"]);
-        if euid == 0 && (identity || map.is_empty()) { Self::Root } else { Self::User }
+    fn of_this_process() -> Result<Self> {
+        Ok(match sys::userns::privilege()? {
+            Privilege::Root => Self::Root,
+            Privilege::UserNamespace { .. } | Privilege::None => Self::User,
+        })
     }
 
     fn word(self) -> &'static str {
@@ -48,7 +45,7 @@ impl Kind {
 
 /// Refuses a data root that belongs to somebody else.
 pub(crate) fn check(path: &Path, root: impl AsFd, private: Option<impl AsFd>) -> Result<()> {
-    let mine = Kind::of_this_process();
+    let mine = Kind::of_this_process()?;
     let refuse = |owner: String| Error::Ownership { path: path.to_owned(), owner, user: describe(mine) };
     let uid = sys::meta::of_fd(root)?.uid;
     if uid != sys::process::euid() {
@@ -70,7 +67,7 @@ pub(crate) fn is_marked(private: impl AsFd) -> Result<bool> {
 
 /// Writes down whose store it is.
 pub(crate) fn mark(lock: &CommitLock<'_>) -> Result<()> {
-    let text = format!("{FORMAT} {}\n", Kind::of_this_process().word());
+    let text = format!("{FORMAT} {}\n", Kind::of_this_process()?.word());
     let private = lock.root.writable(&lock.root.dirs.private)?;
     replace(lock, private, MARKER, 0o600, text.as_bytes())
 }
@@ -79,19 +76,5 @@ fn describe(kind: Kind) -> String {
     match kind {
         Kind::Root => "root".to_owned(),
         Kind::User => format!("user {}", sys::process::euid()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn user_0_of_a_namespace_is_not_root() {
-        let initial = "         0          0 4294967295\n";
-        assert_eq!(Kind::from_map(0, initial), Kind::Root);
-        assert_eq!(Kind::from_map(1000, initial), Kind::User);
-        assert_eq!(Kind::from_map(0, "         0       1000          1\n"), Kind::User);
-        assert_eq!(Kind::from_map(0, "0 1000 1\n1 100000 65536\n"), Kind::User);
     }
 }

@@ -1,6 +1,7 @@
 //! Small files and names: the few steps that every module takes.
 
 use std::ffi::OsStr;
+use std::path::Path;
 
 use sys::{AsFd, OwnedFd};
 
@@ -29,8 +30,16 @@ pub(crate) fn absent<T>(result: sys::Result<T>) -> Result<Option<T>> {
 /// Reads a file of one value: text without the white space around it, which readers of this format have always
 /// ignored (moby.md §4). Bytes that are no text come out as replacement characters, which no value contains.
 pub(crate) fn find_text(parent: impl AsFd, name: &str) -> Result<Option<String>> {
-    let bytes = sys::atomic::find(parent, os(name))?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    Ok(sys::atomic::find(parent, os(name))?.map(value))
+}
+
+/// As [`find_text`], of the file `name` in the directory `dir` below `parent`.
+pub(crate) fn find_text_in(parent: impl AsFd, dir: &str, name: &str) -> Result<Option<String>> {
+    Ok(sys::atomic::find_below(parent, &Path::new(dir).join(name))?.map(value))
+}
+
+fn value(bytes: Vec<u8>) -> String {
+    String::from_utf8_lossy(&bytes).trim().to_owned()
 }
 
 /// The names in a directory that are text, in byte order. Whatever is not text is not ours and not Docker's.

@@ -35,8 +35,8 @@ impl Leftovers<'_> {
 pub enum Undo {
     /// Nothing in the store names this directory of the driver, if it is there at all: discard it.
     Discard(CacheId),
-    /// This layer was published, but what was to use it perhaps not: [`Layers::release`](crate::Layers::release) it,
-    /// which leaves it alone if it is used.
+    /// This layer was published, but what was to use it perhaps not: [`Layers::begin_remove`](crate::Layers::begin_remove)
+    /// it and what is below it, unless it is used.
     Release(ChainId),
     /// This image has neither a name nor a user: [`Images::remove`](crate::Images::remove) it.
     RemoveImage(ImageId),
@@ -127,7 +127,7 @@ impl DeadWork<'_> {
     /// # Errors
     /// System calls.
     pub fn undo(&self, lock: &CommitLock<'_>) -> Result<Vec<Undo>> {
-        let (mut steps, mut images, mut held) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut steps, mut images) = (Vec::new(), Vec::new());
         // A directory may be noted twice: before it is made, and once its chain is known.
         let mut chains: BTreeMap<&CacheId, Option<&ChainId>> = BTreeMap::new();
         for intent in self.intents.iter().rev() {
@@ -140,8 +140,6 @@ impl DeadWork<'_> {
                     steps.extend(undo_mount(lock.root, container, mount_id)?);
                 }
                 Intent::Image { id } => images.push(*id),
-                // Whoever removed what else used it has left it to us.
-                Intent::Hold { chain } => held.push(Undo::Release(*chain)),
             }
         }
         images.reverse();
@@ -153,7 +151,7 @@ impl DeadWork<'_> {
             layers.extend(undo_layer(lock.root, cache_id, chain)?);
         }
         steps.extend(layers);
-        steps.extend(held);
+        steps.extend(self.stood_on.iter().map(|chain| Undo::Release(*chain)));
         Ok(steps)
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! One directory per command, `layercake/work/<16 hex>/`, locked with flock(2) by its process. A directory that nobody
 //! has locked is garbage, whatever is in it. The file `notes` in it lists what the command was about to make outside:
-//! directories of the driver, and names whose users might never have come to be. It also lists layers of others that
-//! the command relies on; they count as used while it runs.
+//! directories of the driver, and names whose users might never have come to be.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,7 +13,6 @@ use model::{CacheId, ChainId, ContainerId, ImageId, MountId};
 use sys::OwnedFd;
 use sys::lock::{Lock, Mutual};
 
-use crate::commit::CommitLock;
 use crate::error::Result;
 use crate::root::DataRoot;
 use crate::small::{find_dir, find_text, names, os};
@@ -24,8 +22,6 @@ const NOTES: &str = "notes";
 const IMAGE: &str = "image ";
 /// What the names of entries of `layerdb/mounts` begin with that the command has removed.
 pub(crate) const GONE_MOUNT: &str = "gone-mount";
-/// What the name of a directory begins with once a sweep has it: what its command held is held no more.
-const DEAD: &str = "dead-";
 
 /// Something that a command is about to make, to be taken back if it dies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +44,6 @@ pub enum Intent {
     Image {
         /// The image.
         id: ImageId,
-    },
-    /// A layer of somebody else that must not go while the command runs: see [`Work::hold`].
-    Hold {
-        /// The layer.
-        chain: ChainId,
     },
 }
 
@@ -123,27 +114,6 @@ impl Work<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Keeps layers that are in the store from being removed until this work ends, and answers with those that are:
-    /// what is not among them was not in the store, or is not any more. For layers that a load finds there already,
-    /// and for the image below a new container. Meanwhile others leave the layer to us: a command that ends without
-    /// having used it has to [`release`](crate::Layers::release) it after [`Work::finish`], for until then it is held
-    /// against ourselves too, or leave that to the sweep by not finishing.
-    ///
-    /// # Errors
-    /// System calls.
-    pub fn hold(&self, lock: &CommitLock<'_>, chains: &[ChainId]) -> Result<Vec<ChainId>> {
-        let mut held = Vec::new();
-        for chain in chains {
-            if lock.root.layers().exists(chain)? {
-                held.push(*chain);
-            }
-        }
-        // Whoever removes layers looks here while holding the lock that we hold now.
-        let intents: Vec<Intent> = held.iter().map(|chain| Intent::Hold { chain: *chain }).collect();
-        self.append(&mut self.notes(), &intents)?;
-        Ok(held)
     }
 
     /// Writes the lines that are new; answers with the file if there were any.
@@ -225,6 +195,9 @@ pub struct DeadWork<'a> {
     name: String,
     _lock: Lock,
     pub(crate) intents: Vec<Intent>,
+    /// Layers that writable layers stood on which the command has taken out of the store: perhaps it did not come to
+    /// release them.
+    pub(crate) stood_on: Vec<ChainId>,
 }
 
 impl DeadWork<'_> {
@@ -237,37 +210,17 @@ impl DeadWork<'_> {
     }
 }
 
-/// Whether a running command holds the layer. A layer held by a dead one is for the sweep to look at.
-pub(crate) fn is_held(root: &DataRoot, chain: &ChainId) -> Result<bool> {
-    let Some(all) = &root.dirs.work else { return Ok(false) };
-    for name in names(all)?.into_iter().filter(|name| !name.starts_with(DEAD)) {
-        let Some(fd) = find_dir(all, &name)? else { continue };
-        let notes = find_text(&fd, NOTES)?.unwrap_or_default();
-        let held = notes.lines().filter_map(parse).any(|intent| intent == Intent::Hold { chain: *chain });
-        if held && sys::lock::try_lock(fd, Mutual::Shared)?.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// Finds the directories of commands that died. Those that left no notes are removed at once.
 pub(crate) fn dead(root: &DataRoot) -> Result<Vec<DeadWork<'_>>> {
     let mut found = Vec::new();
     let all = root.writable(&root.dirs.work)?;
-    for mut name in names(all)? {
+    for name in names(all)? {
         let Some(fd) = find_dir(all, &name)? else { continue };
         let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&fd)?, Mutual::Exclusive)? else { continue };
         let notes = find_text(&fd, NOTES)?.unwrap_or_default();
-        let mut intents: Vec<Intent> = notes.lines().filter_map(parse).collect();
-        intents.extend(below_gone_mounts(&fd)?);
-        if !intents.is_empty() && !name.starts_with(DEAD) {
-            let dead = format!("{DEAD}{name}");
-            sys::dir::rename(all, os(&name), all, os(&dead))?;
-            name = dead;
-        }
-        let work = DeadWork { root, name, _lock: lock, intents };
-        if work.intents.is_empty() {
+        let intents: Vec<Intent> = notes.lines().filter_map(parse).collect();
+        let work = DeadWork { root, name, _lock: lock, intents, stood_on: below_gone_mounts(&fd)? };
+        if work.intents.is_empty() && work.stood_on.is_empty() {
             work.finish()?;
         } else {
             found.push(work);
@@ -276,14 +229,11 @@ pub(crate) fn dead(root: &DataRoot) -> Result<Vec<DeadWork<'_>>> {
     Ok(found)
 }
 
-/// The layers that writable layers stood on which the command has taken out of the store: perhaps it did not come to
-/// release them.
-fn below_gone_mounts(work: &OwnedFd) -> Result<Vec<Intent>> {
+fn below_gone_mounts(work: &OwnedFd) -> Result<Vec<ChainId>> {
     let mut below = Vec::new();
     for name in names(work)?.iter().filter(|name| name.starts_with(GONE_MOUNT)) {
         let Some(mount) = find_dir(work, name)? else { continue };
-        let chain = find_text(&mount, "parent")?.and_then(|text| text.parse().ok());
-        below.extend(chain.map(|chain| Intent::Hold { chain }));
+        below.extend(find_text(&mount, "parent")?.and_then(|text| text.parse::<ChainId>().ok()));
     }
     Ok(below)
 }
@@ -294,7 +244,6 @@ fn line(intent: &Intent) -> String {
         Intent::Layer { cache_id, chain: Some(chain) } => format!("layer {chain} {cache_id}"),
         Intent::Mount { container, mount_id } => format!("mount {container} {mount_id}"),
         Intent::Image { id } => format!("{IMAGE}{id} -"),
-        Intent::Hold { chain } => format!("hold {chain} -"),
     }
 }
 
@@ -310,7 +259,6 @@ fn parse(line: &str) -> Option<Intent> {
             Some(Intent::Mount { container: container.parse().ok()?, mount_id: mount.parse().ok()? })
         }
         ("image", id, "-") => Some(Intent::Image { id: id.parse().ok()? }),
-        ("hold", chain, "-") => Some(Intent::Hold { chain: chain.parse().ok()? }),
         _ => None,
     }
 }

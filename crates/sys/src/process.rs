@@ -85,10 +85,14 @@ pub fn kernel_release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
-/// Lets this process open as many files as its hard limit allows.
-pub fn raise_file_limit() {
+/// Lets this process open as many files as its hard limit allows, and makes room for `soon` of them now: while a
+/// process has threads, the kernel waits milliseconds for every growth of its table of descriptors.
+pub fn expect_many_files(soon: i32) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Refused or not: what is allowed now stays allowed.
+    // Refused or not: what is allowed now stays allowed, and the table grows later.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    if let Ok(any) = rustix::fs::open("/", rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()) {
+        let _ = rustix::io::fcntl_dupfd_cloexec(&any, soon);
+    }
 }

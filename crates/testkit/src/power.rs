@@ -150,7 +150,9 @@ fn is_aside(op: &Op) -> bool {
         ["/staging/", "/trash/", "/layercake/work/"].iter().any(|dir| path.contains(dir))
     };
     match op {
-        Op::Rename { from, to } | Op::Link { from, to } => private(from) && private(to),
+        Op::Rename { from, to } | Op::Exchange { from, to } | Op::Link { from, to } => {
+            private(from) && private(to)
+        }
         Op::SyncFile { .. } | Op::SyncDir { .. } | Op::SyncFs { .. } => false,
         other => private(other.path()),
     }

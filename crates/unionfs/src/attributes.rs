@@ -58,7 +58,11 @@ pub enum When {
 impl Change {
     /// Whether anything but the length changes.
     fn more_than_size(&self) -> bool {
-        self.mode.is_some() || self.uid.is_some() || self.gid.is_some() || self.atime.is_some() || self.mtime.is_some()
+        self.mode.is_some()
+            || self.uid.is_some()
+            || self.gid.is_some()
+            || self.atime.is_some()
+            || self.mtime.is_some()
     }
 }
 
@@ -96,10 +100,11 @@ impl Union {
     /// `EINVAL`: an owner whom no range of the maps has.
     pub fn change(&self, node: &Arc<Node>, change: &Change) -> Result<()> {
         self.work()?;
-        match change.size {
-            Some(size) if !change.more_than_size() => self.copy_up(node, Data::Before(size))?,
-            _ => self.copy_up(node, Data::All)?,
-        }
+        let data = match change.size {
+            Some(size) if !change.more_than_size() => Data::Before(size),
+            _ => Data::All,
+        };
+        self.copy_up(node, data)?;
         let inode = node.with(|at| at.pin())?;
         let at = At::itself(&inode);
         if let Some(size) = change.size {

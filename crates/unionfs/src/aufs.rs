@@ -1,11 +1,10 @@
 //! Whiteouts as AUFS and OCI archives spell them: `.wh.NAME` and `.wh..wh..opq` (union-fs.md rule 12). Docker's
 //! fuse-overlayfs driver keeps its layers so (moby.md §9.4), and fuse-overlayfs falls back to them.
 //!
-//! They are read in every layer and never written. Where they count, such names belong to the union: nobody sees or
+//! They are read in every layer, and written only where the file system refuses the kernel's ([`crate::whiteouts`]). Where they count, such names belong to the union: nobody sees or
 //! makes them through it.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::Errno;
@@ -15,7 +14,8 @@ use crate::node::Part;
 use crate::union::Union;
 
 const PREFIX: &[u8] = b".wh.";
-const OPAQUE: &str = ".wh..wh..opq";
+/// Beside the names of a directory: nothing shows from below.
+pub const OPAQUE: &str = ".wh..wh..opq";
 
 impl Union {
     /// Whether a name is the union's own.
@@ -30,14 +30,14 @@ impl Union {
         }
         // There can be no whiteout of a name that leaves no room for the prefix.
         match hiding(name) {
-            Some(whiteout) => exists(&base.dir, &whiteout),
+            Some(whiteout) => exists(base, &whiteout),
             None => Ok(false),
         }
     }
 
     /// Whether a directory of a layer lets nothing show from below: it is marked, or it stands beside a whiteout of its
     /// own name, which means what is below.
-    pub(crate) fn aufs_ends(&self, base: &Part, name: &OsStr, dir: &OwnedFd) -> Result<bool> {
+    pub(crate) fn aufs_ends(&self, base: &Part, name: &OsStr, dir: &Part) -> Result<bool> {
         Ok(self.options.aufs_whiteouts
             && (exists(dir, OsStr::new(OPAQUE))? || self.aufs_hides(base, name)?))
     }
@@ -53,8 +53,11 @@ pub fn hiding(name: &OsStr) -> Option<OsString> {
     (name.len() + PREFIX.len() <= 255).then(|| [OsStr::from_bytes(PREFIX), name].into_iter().collect())
 }
 
-fn exists(dir: &OwnedFd, name: &OsStr) -> Result<bool> {
-    match At::child(dir, name).stat() {
+fn exists(part: &Part, name: &OsStr) -> Result<bool> {
+    if part.names.is_some() {
+        return Ok(!part.lacks(name));
+    }
+    match At::child(&part.dir, name).stat() {
         Ok(_) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
         Err(e) => Err(e),

@@ -56,6 +56,15 @@ impl<'a> At<'a> {
         rfs::openat(self.dir, self.name, flags | OFlags::NOFOLLOW, Mode::empty())
     }
 
+    /// Opens the regular file that it is known to be for reading, and leaves its access time alone where that is
+    /// allowed (rule 58).
+    pub fn open_to_read(self) -> Result<OwnedFd> {
+        match self.open(OFlags::RDONLY | OFlags::NOATIME) {
+            Err(Errno::PERM) => self.open(OFlags::RDONLY),
+            other => other,
+        }
+    }
+
     /// The value of an attribute in `value`; `None` if it is not set or the file system has none.
     pub fn xattr<'b>(self, key: &CStr, value: &'b mut [u8]) -> Result<Option<&'b [u8]>> {
         match sys::xattr::get_at(self.dir, self.name, key, value) {
@@ -94,7 +103,7 @@ impl<'a> At<'a> {
     }
 
     /// The names of all attributes, each with a NUL behind it, in `list`, or in a vector if that is too short.
-    pub fn xattrs<'b>(self, list: &'b mut Vec<u8>) -> Result<&'b [u8]> {
+    pub fn xattrs(self, list: &mut Vec<u8>) -> Result<&[u8]> {
         list.resize(list.capacity().max(256), 0);
         loop {
             match sys::xattr::list_at(self.dir, self.name, list) {
@@ -115,10 +124,14 @@ impl<'a> At<'a> {
     }
 }
 
-/// Opens the directory `name` for looking things up in it (`O_PATH`).
+/// Opens the directory `name`: for reading, because the kernel has short ways for such descriptors, or for look-ups only
+/// (`O_PATH`) where it may not be read.
 pub fn open_dir(dir: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rfs::openat(dir, name, flags, Mode::empty())
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rfs::openat(dir, name, flags | OFlags::RDONLY, Mode::empty()) {
+        Err(Errno::ACCESS | Errno::PERM) => rfs::openat(dir, name, flags | OFlags::PATH, Mode::empty()),
+        other => other,
+    }
 }
 
 /// Opens a directory again, for reading its names.

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use crate::backing::{self, At, Result, magic};
 use crate::identity;
 use crate::lookup::key_of;
-use crate::marks;
+use crate::marks::{self, DirMarks};
 use crate::node::{LayerIndex, Node, Part, Place, Stack};
 use crate::union::Union;
 use crate::work::Work;
@@ -79,108 +79,115 @@ impl Union {
         .inspect_err(|_| work.discard(&temp))?;
         self.mark_impure(&parent, &parent_dir)?;
         let (key, upper) = (key_of(&At::itself(&upper).stat()?), Arc::new(upper));
-        let part = Part { layer: 0, dir: Arc::clone(&upper), file_whiteouts: false, impure: false };
+        let part = Part::new(0, Arc::clone(&upper), DirMarks::default());
         dir.set_stack(Stack { parts: [part].into_iter().chain(stack.parts.iter().cloned()).collect() });
         self.table.rekey(node, key);
         Ok(upper)
     }
 
-    /// Makes sure that an inode is in the upper layer, with as much of its data as is wanted.
-    pub(crate) fn copy_up(&self, node: &Arc<Node>, data: Data) -> Result<()> {
+    /// Makes sure that an inode is in the upper layer, with as much of its data as is wanted. A regular file that was
+    /// copied by this call is returned open for reading and writing.
+    pub(crate) fn copy_up(&self, node: &Arc<Node>, data: Data) -> Result<Option<OwnedFd>> {
         if node.is_dir() {
-            return self.upper_dir(node).map(drop);
+            return self.upper_dir(node).map(|_| None);
         }
-        {
+        let parent = {
             let place = node.place();
             if self.is_upper(place.layer) && place.data.is_none() {
-                return Ok(());
+                return Ok(None);
             }
-        }
-        let work = self.work()?;
-        let parent = match &*node.place() {
-            place if place.gone => None,
-            place => place.parent.clone(),
+            if place.gone || place.adrift { None } else { place.parent.clone() }
         };
+        let work = self.work()?;
         let parent_dir = parent.as_ref().map(|parent| self.upper_dir(parent)).transpose()?;
         let _one = node.copying();
         let (source, layer, below) = {
             let place = node.place();
-            (place.with(|at| at.pin())?, place.layer, place.data.clone())
+            (Source::open(&place, node.other()?.kind)?, place.layer, place.data.clone())
         };
         if self.is_upper(layer) {
-            return below.map_or(Ok(()), |below| self.complete(node, &source, &below, data));
+            if let Some(below) = below {
+                self.complete(node, &source.fd, &below, data)?;
+            }
+            return Ok(None);
         }
-        let at = At::itself(&source);
-        let stat = at.stat()?;
-        let built = self.build(work, at, layer, &stat, below.as_deref(), data)?;
+        let stat = source.at().stat()?;
+        let built = self.build(work, &source, layer, &stat, below.as_deref(), data)?;
         let many = stat.stx_nlink > 1 && backing::kind(&stat) == backing::FILE;
         let mut place = node.place();
-        let placed = match (&parent, &parent_dir) {
-            (Some(parent), Some(dir)) if !place.gone => {
+        match (&parent, &parent_dir) {
+            (Some(parent), Some(dir)) if !place.gone && !place.adrift => {
                 let times = times_of(&At::itself(dir).stat()?);
-                let index = if many { self.index_add(at, &built.pin()?, stat.stx_nlink)? } else { None };
-                self.link_in(work, &built, dir, &place.name)?;
+                let index =
+                    if many { self.index_add(source.at(), built.fd(), stat.stx_nlink)? } else { None };
+                match &built {
+                    Built::Named(temp, _) => rfs::renameat(&work.dir, temp, dir, &place.name)?,
+                    Built::File(file) => link_nameless(file, dir, &place.name)?,
+                }
                 let _ = set_times(dir, &times);
                 self.mark_impure(parent, dir)?;
                 place.counted = index.is_some();
                 if place.counted {
-                    place.held = Some(Arc::new(built.pin()?));
+                    place.held = Some(Arc::new(At::itself(built.fd()).pin()?));
                 }
-                At::child(dir, &place.name).stat()?
             }
+            // It lost its name: whoever has it open goes on with a copy that has none either, or the one that leads
+            // its other names to it.
             _ => {
-                let fd = built.pin()?;
                 if let Built::Named(temp, _) = &built {
                     work.discard(temp);
                 }
-                let stat = At::itself(&fd).stat()?;
-                place.held = Some(Arc::new(fd));
-                stat
+                if many && !place.gone {
+                    place.counted = self.index_add(source.at(), built.fd(), stat.stx_nlink)?.is_some();
+                }
+                place.held = Some(Arc::new(At::itself(built.fd()).pin()?));
             }
-        };
-        (place.layer, place.data) = (0, None);
-        drop(place);
-        match node.place().gone {
-            true => self.table.unkey(node),
-            false => self.table.rekey(node, key_of(&placed)),
         }
-        Ok(())
+        (place.layer, place.data) = (0, None);
+        match place.gone {
+            true => self.table.unkey(node),
+            false => self.table.rekey(node, key_of(&At::itself(built.fd()).stat()?)),
+        }
+        Ok(match built {
+            Built::File(file) => Some(file),
+            Built::Named(..) => None,
+        })
     }
 
     /// Builds the copy of anything but a directory.
     fn build(
         &self,
         work: &Work,
-        at: At<'_>,
+        source: &Source,
         layer: LayerIndex,
         stat: &Statx,
-        data_of: Option<&OwnedFd>,
+        below: Option<&OwnedFd>,
         data: Data,
     ) -> Result<Built> {
         let kind = backing::kind(stat);
+        let mode = Mode::from_raw_mode(u32::from(stat.stx_mode) & 0o777);
         if kind == backing::FILE && work.nameless {
             let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-            let file = rfs::openat(&work.dir, ".", flags, Mode::RUSR | Mode::WUSR)?;
-            self.fill(at, layer, stat, data_of, data, &file)?;
+            let file = rfs::openat(&work.dir, ".", flags, mode)?;
+            self.fill(source, layer, stat, below, data, &file)?;
             return Ok(Built::File(file));
         }
         let temp = work.name();
         let make = || -> Result<OwnedFd> {
             if kind == backing::FILE {
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-                let file = rfs::openat(&work.dir, &temp, flags, Mode::RUSR | Mode::WUSR)?;
-                self.fill(at, layer, stat, data_of, data, &file)?;
+                let file = rfs::openat(&work.dir, &temp, flags, mode)?;
+                self.fill(source, layer, stat, below, data, &file)?;
                 return Ok(file);
             }
             if kind == backing::LINK {
-                rfs::symlinkat(OsStr::from_bytes(&at.link_target()?), &work.dir, &temp)?;
+                rfs::symlinkat(OsStr::from_bytes(&source.at().link_target()?), &work.dir, &temp)?;
             } else {
                 let device = rfs::makedev(stat.stx_rdev_major, stat.stx_rdev_minor);
-                let mode = Mode::from_raw_mode(u32::from(stat.stx_mode) & 0o777);
                 rfs::mknodat(&work.dir, &temp, FileType::from_raw_mode(kind), mode, device)?;
             }
             let copy = At::child(&work.dir, &temp).pin()?;
-            self.copy_attributes(at, layer, stat, &copy)?;
+            self.copy_attributes(source.at(), layer, stat, &copy)?;
             Ok(copy)
         };
         let copy = make().inspect_err(|_| work.discard(&temp))?;
@@ -190,23 +197,22 @@ impl Union {
     /// Data first, for writing would drop file capabilities and set-user-ID again (rule 21).
     fn fill(
         &self,
-        at: At<'_>,
+        source: &Source,
         layer: LayerIndex,
         stat: &Statx,
-        data_of: Option<&OwnedFd>,
+        below: Option<&OwnedFd>,
         data: Data,
         file: &OwnedFd,
     ) -> Result<()> {
         let len = data.of(stat.stx_size);
         if len > 0 {
-            let source = data_of.map_or(at, At::itself).open(OFlags::RDONLY | OFlags::NOATIME);
-            let source = match source {
-                Err(Errno::PERM) => data_of.map_or(at, At::itself).open(OFlags::RDONLY)?,
-                other => other?,
-            };
-            sys::file::copy(&source, file, len).map_err(|e| e.errno)?;
+            match below {
+                Some(below) => copy_data(&At::itself(below).open_to_read()?, file, stat, len)?,
+                None if source.readable => copy_data(&source.fd, file, stat, len)?,
+                None => return Err(Errno::ACCESS),
+            }
         }
-        self.copy_attributes(at, layer, stat, file)?;
+        self.copy_attributes(source.at(), layer, stat, file)?;
         if !self.options.volatile {
             rfs::fsync(file)?;
         }
@@ -220,8 +226,7 @@ impl Union {
         let file = at.open(OFlags::RDWR)?;
         let len = data.of(stat.stx_size);
         if len > 0 {
-            let source = At::itself(below).open(OFlags::RDONLY)?;
-            sys::file::copy(&source, &file, len).map_err(|e| e.errno)?;
+            copy_data(&At::itself(below).open_to_read()?, &file, &stat, len)?;
         }
         set_times(&file, &times_of(&stat))?;
         if !self.options.volatile {
@@ -263,14 +268,6 @@ impl Union {
         set_times(to, &times_of(stat))
     }
 
-    /// Gives a copy its name. Whatever has the name in the upper layer is a whiteout.
-    fn link_in(&self, work: &Work, built: &Built, dir: &OwnedFd, name: &OsStr) -> Result<()> {
-        match built {
-            Built::Named(temp, _) => rfs::renameat(&work.dir, temp, dir, name),
-            Built::File(file) => link_nameless(file, dir, name),
-        }
-    }
-
     /// Marks a directory of the upper layer as one that holds things which were copied up (rule 41).
     pub(crate) fn mark_impure(&self, node: &Node, upper: &OwnedFd) -> Result<()> {
         let dir = node.dir()?;
@@ -284,9 +281,33 @@ impl Union {
 }
 
 impl Built {
-    fn pin(&self) -> Result<OwnedFd> {
+    fn fd(&self) -> &OwnedFd {
         let (Self::File(fd) | Self::Named(_, fd)) = self;
-        At::itself(fd).pin()
+        fd
+    }
+}
+
+/// What is copied.
+struct Source {
+    fd: OwnedFd,
+    /// Whether the descriptor is open for reading.
+    readable: bool,
+}
+
+impl Source {
+    /// Opens a regular file for reading; stands for anything else, and for what this process may not read.
+    fn open(place: &Place, kind: u32) -> Result<Self> {
+        if kind == backing::FILE {
+            match place.with(|at| at.open_to_read()) {
+                Err(Errno::ACCESS | Errno::PERM) => {}
+                opened => return Ok(Self { fd: opened?, readable: true }),
+            }
+        }
+        Ok(Self { fd: place.with(|at| at.pin())?, readable: false })
+    }
+
+    fn at(&self) -> At<'_> {
+        At::itself(&self.fd)
     }
 }
 
@@ -304,6 +325,19 @@ impl Place {
     pub(crate) fn is_at(&self, parent: &Node, name: &OsStr) -> bool {
         self.parent.as_ref().is_some_and(|own| own.id == parent.id) && self.name == name
     }
+}
+
+/// A file of fewer bytes is read and written by one call each; what shares blocks and finds holes takes more.
+const SMALL: u64 = 64 << 10;
+
+/// Copies the data before `len`. Holes stay holes, and blocks are shared where the file system can (rule 24).
+fn copy_data(from: &OwnedFd, to: &OwnedFd, stat: &Statx, len: u64) -> Result<()> {
+    if stat.stx_size <= SMALL && stat.stx_blocks * 512 >= stat.stx_size {
+        let mut buf = vec![0; usize::try_from(len).unwrap_or(0)];
+        let n = sys::file::read_at(from, &mut buf, 0).map_err(|e| e.errno)?;
+        return sys::file::write_at(to, &buf[..n], 0).map_err(|e| e.errno);
+    }
+    sys::file::copy(from, to, len).map_err(|e| e.errno)
 }
 
 /// Gives a file without a name one.

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::backing::{self, At, Result, magic};
 use crate::copy_up::{Data, link_nameless};
 use crate::lookup::{Found, FoundDir, FoundOther, Origin, key_of};
+use crate::marks::DirMarks;
 use crate::node::{Body, Node, Other, Part, Place, Stack};
 use crate::union::Union;
 
@@ -101,11 +102,13 @@ impl Union {
             held: Some(Arc::new(at.pin()?)),
             data: None,
             gone: true,
+            adrift: false,
             counted: false,
         };
         let (key, ino) = (key_of(&stat), self.numbers.of(&stat));
         let other = Other { kind: backing::FILE, size: 0, passing: Default::default() };
-        let node = self.table.find_or_make(key, 1, |id| Ok(Node::new(id, ino, key, place, Body::Other(other))))?.0;
+        let node =
+            self.table.find_or_make(key, 1, |id| Ok(Node::new(id, ino, key, place, Body::Other(other))))?.0;
         Ok((node, stat, file))
     }
 
@@ -171,7 +174,7 @@ impl Union {
         let found = match what {
             What::Dir => {
                 let dir = Arc::new(backing::open_dir(std::os::fd::AsFd::as_fd(&dir), new.name)?);
-                let part = Part { layer: 0, dir, file_whiteouts: false, impure: false };
+                let part = Part::new(0, dir, DirMarks::default());
                 Found::Dir(FoundDir { stack: Stack { parts: vec![part] }, stat, impure: false })
             }
             _ => Found::Other(FoundOther { layer: 0, stat, data: None, indexed: None }),
@@ -198,7 +201,7 @@ impl Union {
             let at = file.as_ref().map_or(At::child(&place, child), At::itself);
             let stat = own(at, owner, mode, at.stat()?)?;
             if matches!(what, What::Dir) {
-                crate::marks::set(at, &self.marks.opaque, b"y")?;
+                self.make_opaque(at)?;
                 match rfs::renameat_with(&place, child, dir, new.name, RenameFlags::EXCHANGE) {
                     Err(Errno::NOENT) => rfs::renameat(&place, child, dir, new.name)?,
                     other => other?,

@@ -32,7 +32,11 @@ impl Union {
         let writable = access != OFlags::RDONLY || flags.contains(OFlags::TRUNC);
         if writable {
             let data = if flags.contains(OFlags::TRUNC) { Data::Before(0) } else { Data::All };
-            self.copy_up(node, data)?;
+            if let Some(copy) = self.copy_up(node, data)?
+                && (flags & (OFlags::SYNC | OFlags::DSYNC)).is_empty()
+            {
+                return Ok(self.opened(node, copy));
+            }
         }
         let flags = flags & (OFlags::SYNC | OFlags::DSYNC);
         let file =
@@ -163,11 +167,9 @@ impl Union {
             return call(fd);
         }
         let fd = match data {
-            Some(data) => read_only(At::itself(&data))?,
-            None if upper && file.writable => {
-                file.node.with(|at| at.open(OFlags::RDWR | file.flags))?
-            }
-            None => file.node.with(read_only)?,
+            Some(data) => At::itself(&data).open_to_read()?,
+            None if upper && file.writable => file.node.with(|at| at.open(OFlags::RDWR | file.flags))?,
+            None => file.node.with(|at| at.open_to_read())?,
         };
         call(slot.get_or_init(|| fd))
     }
@@ -184,15 +186,7 @@ impl File {
 fn readable(at: At<'_>) -> Result<OwnedFd> {
     match at.pin()? {
         inode if kind(&At::itself(&inode).stat()?) == DIR => open_for_listing(inode.as_fd()),
-        inode if kind(&At::itself(&inode).stat()?) == FILE => read_only(At::itself(&inode)),
+        inode if kind(&At::itself(&inode).stat()?) == FILE => At::itself(&inode).open_to_read(),
         _ => Err(Errno::NOTTY),
-    }
-}
-
-/// Opens for reading, and leaves the access time alone where that is allowed (rule 58).
-fn read_only(at: At<'_>) -> Result<OwnedFd> {
-    match at.open(OFlags::RDONLY | OFlags::NOATIME) {
-        Err(Errno::PERM) => at.open(OFlags::RDONLY),
-        other => other,
     }
 }

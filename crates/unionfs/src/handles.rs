@@ -13,12 +13,14 @@ use crate::table::Mix;
 
 const SHARDS: usize = 16;
 
+type Shard<T> = Mutex<HashMap<u64, Arc<T>, BuildHasherDefault<Mix>>>;
+
 /// Open things. One lives on while a request uses it, though it is closed meanwhile: the kernel may release a file on
 /// another thread while the last answer about it is still under way.
 #[derive(Debug)]
 pub struct Handles<T> {
     next: AtomicU64,
-    open: Vec<Mutex<HashMap<u64, Arc<T>, BuildHasherDefault<Mix>>>>,
+    open: Vec<Shard<T>>,
 }
 
 impl<T> Default for Handles<T> {
@@ -49,7 +51,7 @@ impl<T> Handles<T> {
         lock(self.shard(handle)).remove(&handle)
     }
 
-    fn shard(&self, handle: u64) -> &Mutex<HashMap<u64, Arc<T>, BuildHasherDefault<Mix>>> {
+    fn shard(&self, handle: u64) -> &Shard<T> {
         &self.open[handle as usize % SHARDS]
     }
 }

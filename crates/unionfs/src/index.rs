@@ -96,6 +96,9 @@ mod tests {
     #[test]
     fn link_counts_are_the_kernels() {
         assert_eq!((encode(0), encode(-2), encode(3)), (b"U+0".to_vec(), b"U-2".to_vec(), b"U+3".to_vec()));
-        assert_eq!((decode(b"U+3"), decode(b"U-2"), decode(b"x"), decode(b"U")), (Some(3), Some(-2), None, None));
+        assert_eq!(
+            (decode(b"U+3"), decode(b"U-2"), decode(b"x"), decode(b"U")),
+            (Some(3), Some(-2), None, None)
+        );
     }
 }

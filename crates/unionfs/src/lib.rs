@@ -15,7 +15,7 @@
 //!
 //! | to learn | module |
 //! | --- | --- |
-//! | what a name is in the union | `lookup`, with `marks` and `aufs` for what hides |
+//! | what a name is in the union | `lookup`, with `marks`, `aufs` and `whiteouts` for what hides |
 //! | what the kernel holds on to | `node`, `table`, `identity` (inode numbers), `index` (hard links) |
 //! | what happens at the first write | `copy_up`, with `work` for where it is built |
 //! | what changes names | `create`, `remove`, `rename` |
@@ -43,6 +43,7 @@ mod index;
 mod layer;
 mod lookup;
 mod marks;
+mod names;
 mod node;
 mod passing;
 mod readdir;
@@ -51,6 +52,7 @@ mod rename;
 mod server;
 mod table;
 mod union;
+mod whiteouts;
 mod work;
 mod xattrs;
 

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::backing::{self, At, Result};
 use crate::identity;
+use crate::names::{MANY, Names};
 use crate::node::{Body, Dir, Key, LayerIndex, Node, Other, Part, Place, Stack};
 use crate::union::Union;
 
@@ -95,6 +96,7 @@ impl Union {
     /// What `name` is in `bases`, which are the directories to look in, topmost first.
     fn merge(&self, mut bases: Vec<Part>, mut name: OsString) -> Result<Option<Found>> {
         let mut found: Option<FoundDir> = None;
+        let many = bases.len() >= MANY;
         let mut next = 0;
         while let Some(base) = bases.get(next) {
             next += 1;
@@ -113,6 +115,12 @@ impl Union {
                 }
             }
             let Some(merged) = &mut found else { continue };
+            if base.lacks(&name) {
+                if !last && self.aufs_hides(base, &name)? {
+                    break;
+                }
+                continue;
+            }
             let dir = match backing::open_dir(base.dir.as_fd(), &name) {
                 Ok(dir) => dir,
                 Err(Errno::NOENT) if !last && self.aufs_hides(base, &name)? => break,
@@ -123,17 +131,16 @@ impl Union {
             };
             let marks = self.marks.of_dir(&dir)?;
             let layer = base.layer;
-            let mut opaque = marks.opaque || (!last && self.aufs_ends(base, &name, &dir)?);
+            let mut part = Part::new(layer, Arc::new(dir), marks);
+            if many && !self.is_upper(layer) {
+                part.names = Names::read(&part.dir).map(Arc::new);
+            }
+            let mut opaque = marks.opaque || (!last && self.aufs_ends(base, &name, &part)?);
             // Even from the last one: a redirect can lead to where none of these directories is.
             let follow = marks.redirected && !opaque && self.options.redirect_dir.follows();
-            let redirect = if follow { At::itself(&dir).xattr_vec(&self.marks.redirect)? } else { None };
+            let redirect = if follow { At::itself(&part.dir).xattr_vec(&self.marks.redirect)? } else { None };
             merged.impure |= marks.impure && self.is_upper(layer);
-            merged.stack.parts.push(Part {
-                layer,
-                dir: Arc::new(dir),
-                file_whiteouts: marks.file_whiteouts,
-                impure: marks.impure,
-            });
+            merged.stack.parts.push(part);
             if let Some(target) = redirect {
                 match self.follow(layer, &bases[next..], &target) {
                     Some((others, last)) => (bases, name, next) = (others, last, 0),
@@ -150,7 +157,8 @@ impl Union {
     /// What one layer has under a name; nothing shows from below the `last` one, so what hides it need not be looked
     /// for.
     fn step(&self, base: &Part, name: &OsStr, last: bool) -> Result<Step> {
-        let stat = match At::child(&base.dir, name).stat() {
+        let looked = if base.lacks(name) { Err(Errno::NOENT) } else { At::child(&base.dir, name).stat() };
+        let stat = match looked {
             Ok(stat) => stat,
             Err(Errno::NOENT | Errno::NOTDIR) => {
                 let whiteout = !last && self.aufs_hides(base, name)?;
@@ -189,7 +197,8 @@ impl Union {
         let mut parts = Vec::new();
         for (index, layer) in self.lowers_below(layer) {
             if let Ok(dir) = open_below(&layer.root, OsStr::from_bytes(dir)) {
-                parts.push(Part { layer: index, dir: Arc::new(dir), file_whiteouts: false, impure: true });
+                let marks = self.marks.of_dir(&dir).unwrap_or_default();
+                parts.push(Part::new(index, Arc::new(dir), marks));
             }
         }
         (!name.is_empty()).then(|| (parts, OsString::from_vec(name.to_vec())))
@@ -261,6 +270,7 @@ impl Union {
             held: None,
             data: None,
             gone: false,
+            adrift: false,
             counted: false,
         };
         match found {
@@ -298,10 +308,14 @@ impl Union {
                         Origin::Marked => self.other_ino(&place, &stat)?,
                         Origin::None => self.numbers.of(&stat),
                     };
-                    let other = Other { kind: backing::kind(&stat), size: stat.stx_size, passing: Default::default() };
+                    let other = Other {
+                        kind: backing::kind(&stat),
+                        size: stat.stx_size,
+                        passing: Default::default(),
+                    };
                     Ok(Node::new(id, ino, key, place, Body::Other(other)))
                 })?;
-                if known && named && node.place().held.is_none() {
+                if known && named && (node.place().held.is_none() || node.place().adrift) {
                     moved(&node, parent, name);
                 }
                 Ok((node, stat))
@@ -361,6 +375,10 @@ fn moved(node: &Node, parent: &Arc<Node>, name: &OsStr) {
     };
     if !same {
         node.move_to(parent, name.to_owned());
+    }
+    let mut place = node.place();
+    if std::mem::take(&mut place.adrift) {
+        place.held = None;
     }
 }
 

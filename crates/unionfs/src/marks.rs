@@ -65,7 +65,7 @@ impl Marks {
 
     /// The marks of a directory. Most have no attribute at all, which one call tells.
     pub fn of_dir(&self, dir: &OwnedFd) -> Result<DirMarks> {
-        let dir = At::child(dir, OsStr::new("."));
+        let dir = At::itself(dir);
         let mut list = Vec::new();
         let names = dir.xattrs(&mut list)?;
         let mut marks = DirMarks::default();

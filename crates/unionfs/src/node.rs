@@ -4,7 +4,7 @@
 //! A node's number is never used again, and is not the `st_ino` that users see: that one is the inode number of the
 //! layer's file which the node stood for first, so that it stays the same over a copy-up (union-fs.md §1.2).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -13,6 +13,8 @@ use rustix::fs::Statx;
 use rustix::io::Errno;
 
 use crate::backing::{At, Result};
+use crate::marks::DirMarks;
+use crate::names::Names;
 use crate::passing::Passing;
 
 /// The number of a layer: 0 is the topmost.
@@ -85,6 +87,8 @@ pub struct Place {
     pub data: Option<Arc<OwnedFd>>,
     /// Whether it has no name any more.
     pub gone: bool,
+    /// Whether it has names, but the one that is known here was taken from it.
+    pub adrift: bool,
     /// Whether its link count is kept in an attribute, because not all of its names are in the upper layer.
     pub counted: bool,
 }
@@ -107,6 +111,20 @@ pub struct Part {
     pub file_whiteouts: bool,
     /// Whether it is marked as holding things that were copied up.
     pub impure: bool,
+    /// Its names, if it is a small one of many: what is not among them need not be looked for.
+    pub names: Option<Arc<Names>>,
+}
+
+impl Part {
+    /// A directory of a layer, with what its marks say.
+    pub fn new(layer: LayerIndex, dir: Arc<OwnedFd>, marks: DirMarks) -> Self {
+        Self { layer, dir, file_whiteouts: marks.file_whiteouts, impure: marks.impure, names: None }
+    }
+
+    /// Whether it certainly has no such name.
+    pub fn lacks(&self, name: &OsStr) -> bool {
+        self.names.as_ref().is_some_and(|names| !names.has(name))
+    }
 }
 
 impl Stack {
@@ -232,7 +250,11 @@ impl Place {
 impl Dir {
     /// A directory of these parts.
     pub fn new(stack: Stack) -> Self {
-        Self { stack: RwLock::new(Arc::new(stack)), impure: AtomicBool::new(false), listed_by: AtomicU32::new(0) }
+        Self {
+            stack: RwLock::new(Arc::new(stack)),
+            impure: AtomicBool::new(false),
+            listed_by: AtomicU32::new(0),
+        }
     }
 
     /// Its parts.

@@ -21,14 +21,13 @@ impl Union {
             Found::Other(found) => found,
             Found::Dir(_) => return Err(Errno::ISDIR),
         };
-        let work = self.work()?;
         let dir = self.upper_dir(parent)?;
         let below = self.shows(self.below_upper(&stack), name)?;
         self.losing(parent, name, &found, || {
             match (self.in_upper(&found), below) {
-                (true, true) => work.discard(&work.replace_by_whiteout(&dir, name)?),
+                (true, true) => self.replace_by_whiteout(&dir, name)?,
                 (true, false) => rfs::unlinkat(&dir, name, AtFlags::empty())?,
-                (false, _) => work.link_whiteout(&dir, name)?,
+                (false, _) => self.put_whiteout(&dir, name)?,
             }
             Ok(())
         })
@@ -47,13 +46,12 @@ impl Union {
         if self.shows_anything(&found.stack)? {
             return Err(Errno::NOTEMPTY);
         }
-        let work = self.work()?;
         let dir = self.upper_dir(parent)?;
         let below = self.shows(self.below_upper(&stack), name)?;
         match (self.upper_of(&found.stack).is_some(), below) {
-            (true, true) => work.discard(&work.replace_by_whiteout(&dir, name)?),
+            (true, true) => self.replace_by_whiteout(&dir, name)?,
             (true, false) => self.remove_dir(&dir, name)?,
-            (false, _) => work.link_whiteout(&dir, name)?,
+            (false, _) => self.put_whiteout(&dir, name)?,
         }
         self.lost_dir(&found);
         Ok(())
@@ -95,7 +93,10 @@ impl Union {
         remove: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         let node = self.table.find(key_of(&found.stat));
-        let copy = match (&node, self.is_upper(found.layer) && (found.stat.stx_nlink > 1 || found.indexed.is_some())) {
+        let copy = match (
+            &node,
+            self.is_upper(found.layer) && (found.stat.stx_nlink > 1 || found.indexed.is_some()),
+        ) {
             (None, true) => self.inode_of(parent, name, found)?,
             _ => None,
         };
@@ -122,7 +123,9 @@ impl Union {
             (true, false) => i64::from(found.stat.stx_nlink) + extra.unwrap_or(0) - 1,
             (false, _) => i64::from(found.stat.stx_nlink) - 1,
         };
-        if let (Some(extra), Some(at)) = (extra, node.as_ref().map(|node| node.with(|at| at.pin())).or(copy.map(Ok))) {
+        if let (Some(extra), Some(at)) =
+            (extra, node.as_ref().map(|node| node.with(|at| at.pin())).or(copy.map(Ok)))
+        {
             let inode = at?;
             if left <= 0 {
                 self.index_remove(At::itself(&inode))?;
@@ -130,11 +133,13 @@ impl Union {
                 self.set_extra_names(At::itself(&inode), extra - 1)?;
             }
         }
-        if let Some(node) = node
-            && left <= 0
-        {
-            node.place().gone = true;
-            self.table.unkey(&node);
+        if let Some(node) = node {
+            let mut place = node.place();
+            place.gone |= left <= 0;
+            place.adrift = left > 0 && place.is_at(parent, name);
+            if left <= 0 {
+                self.table.unkey(&node);
+            }
         }
         Ok(())
     }

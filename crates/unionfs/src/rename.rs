@@ -68,7 +68,9 @@ impl Union {
         match &target {
             None if exchange => return Err(Errno::NOENT),
             Some(_) if flags.contains(RenameFlags::NOREPLACE) => return Err(Errno::EXIST),
-            Some(Found::Dir(dir)) if !exchange && self.shows_anything(&dir.stack)? => return Err(Errno::NOTEMPTY),
+            Some(Found::Dir(dir)) if !exchange && self.shows_anything(&dir.stack)? => {
+                return Err(Errno::NOTEMPTY);
+            }
             _ => {}
         }
         self.may_move(&source)?;
@@ -151,7 +153,7 @@ impl Union {
         let upper = self.upper_of(&stack).ok_or(Errno::XDEV)?;
         if self.below_upper(&stack).is_empty() {
             // What the new parent's lower layers have under the new name must not show in it (rule 34).
-            return if to.merged { marks::set(At::itself(&upper), &self.marks.opaque, b"y") } else { Ok(()) };
+            return if to.merged { self.make_opaque(At::itself(&upper)) } else { Ok(()) };
         }
         let inside = from.parent.id == to.parent.id;
         let known = At::itself(&upper).xattr_vec(&self.marks.redirect)?;
@@ -199,7 +201,6 @@ impl Union {
 
     /// Moves, over whatever the upper layer has in the new place: nothing, a whiteout, a file or an empty directory.
     fn move_over(&self, node: &Node, from: &End<'_>, to: &End<'_>) -> Result<()> {
-        let work = self.work()?;
         if node.is_dir() && self.is_hidden(&to.dir, to.name)? {
             // A directory cannot replace a device: they change places.
             rfs::renameat_with(&from.dir, from.name, &to.dir, to.name, RenameFlags::EXCHANGE)?;
@@ -211,7 +212,7 @@ impl Union {
         match rfs::renameat_with(&from.dir, from.name, &to.dir, to.name, RenameFlags::WHITEOUT) {
             Err(Errno::INVAL | Errno::PERM) => {
                 rfs::renameat(&from.dir, from.name, &to.dir, to.name)?;
-                work.link_whiteout(&from.dir, from.name)
+                self.put_whiteout(&from.dir, from.name)
             }
             other => other,
         }
@@ -228,7 +229,7 @@ impl Union {
         let temp = work.name();
         rfs::mkdirat(&work.dir, &temp, rfs::Mode::RWXU)?;
         let made = crate::backing::open_dir(std::os::fd::AsFd::as_fd(&work.dir), &temp)
-            .and_then(|dir| marks::set(At::itself(&dir), &self.marks.opaque, b"y"))
+            .and_then(|dir| self.make_opaque(At::itself(&dir)))
             .and_then(|()| rfs::renameat_with(&work.dir, &temp, &to.dir, to.name, RenameFlags::EXCHANGE));
         work.discard(&temp);
         made
@@ -236,7 +237,9 @@ impl Union {
 
     /// Notes that something has its new name.
     fn arrive(&self, node: &Arc<Node>, from: &End<'_>, to: &End<'_>) -> Result<()> {
-        if from.parent.id != to.parent.id && from.parent.dir()?.impure.load(std::sync::atomic::Ordering::Relaxed) {
+        if from.parent.id != to.parent.id
+            && from.parent.dir()?.impure.load(std::sync::atomic::Ordering::Relaxed)
+        {
             self.mark_impure(to.parent, &to.dir)?;
         }
         let known = node.is_dir() || node.place().is_at(from.parent, from.name);

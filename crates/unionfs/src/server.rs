@@ -11,6 +11,9 @@ use crate::error::Error;
 use crate::fuse::Served;
 use crate::union::Union;
 
+/// A directory of every layer is open while the kernel knows it.
+const MANY_FILES: i32 = 8191;
+
 /// A mounted union. Requests wait until [`Server::run`].
 pub struct Server {
     union: Arc<Union>,
@@ -68,7 +71,7 @@ impl Server {
     /// The connection to the kernel broke.
     pub fn run(self) -> Result<(), Error> {
         sys::process::clear_umask();
-        sys::process::raise_file_limit();
+        sys::process::expect_many_files(MANY_FILES);
         let threads = self.union.options.threads;
         let served = Served::new(self.union, self.session.notifier(), self.backings);
         self.session.serve(&served, threads).map_err(Error::Session)

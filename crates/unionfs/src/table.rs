@@ -184,6 +184,7 @@ mod tests {
             held: None,
             data: None,
             gone: false,
+            adrift: false,
             counted: false,
         };
         let body = Body::Dir(Dir::new(Stack::default()));

@@ -58,13 +58,15 @@ impl Union {
         for lower in &config.lowers {
             layers.push(Layer::open_lower(lower)?);
         }
-        let data_layers =
-            config.data_lowers.iter().map(|path| Layer::open_lower(path)).collect::<std::result::Result<_, _>>()?;
+        let data_layers = config
+            .data_lowers
+            .iter()
+            .map(|path| Layer::open_lower(path))
+            .collect::<std::result::Result<_, _>>()?;
         let numbers = Numbers::new(options.xino, layers.iter().map(|layer| layer.device));
         let ids = Ids::new(&options);
         let (table, reads_everything) = (Table::new(), may_use_trusted());
-        let union =
-            Self { options, marks, ids, numbers, table, data_layers, reads_everything, layers, work };
+        let union = Self { options, marks, ids, numbers, table, data_layers, reads_everything, layers, work };
         let first = config.upper.as_ref().map(|upper| &upper.dir).or(config.lowers.first());
         let path = first.cloned().unwrap_or_default();
         union.make_root().map_err(|errno| Error::Layer { path, errno })?;
@@ -79,12 +81,8 @@ impl Union {
             let dir = backing::open_dir(layer.root.as_fd(), std::ffi::OsStr::new("."))?;
             let marks = self.marks.of_dir(&dir)?;
             impure |= marks.impure && index == 0 && self.has_upper();
-            stack.parts.push(Part {
-                layer: LayerIndex::try_from(index).unwrap_or(LayerIndex::MAX),
-                dir: Arc::new(dir),
-                file_whiteouts: marks.file_whiteouts,
-                impure: marks.impure,
-            });
+            let index = LayerIndex::try_from(index).unwrap_or(LayerIndex::MAX);
+            stack.parts.push(Part::new(index, Arc::new(dir), marks));
             // The kernel pays no attention to an opaque mark here (6.18), and neither do we: it would hide an image.
         }
         let top = stack.parts.first().ok_or(rustix::io::Errno::INVAL)?;
@@ -98,6 +96,7 @@ impl Union {
             held: None,
             data: None,
             gone: false,
+            adrift: false,
             counted: false,
         };
         let key = key_of(&stat);
@@ -206,7 +205,9 @@ fn check(config: &Config, user: bool) -> std::result::Result<(), Error> {
         return Err(Error::Config(format!("more than {MAX_LAYERS} lower directories")));
     }
     if user && config.options.redirect_dir.makes() {
-        return no("redirect_dir=on cannot be used with user.* attributes: anybody could forge a redirect. Mount as root, or without it");
+        return no(
+            "redirect_dir=on cannot be used with user.* attributes: anybody could forge a redirect. Mount as root, or without it",
+        );
     }
     if config.options.volatile && config.upper.is_none() {
         return no("volatile needs an upper directory");

@@ -42,11 +42,8 @@ impl Work {
         let root = sys::dir::open_path(&upper.work).map_err(fail("open"))?;
         let same = At::itself(&root).stat().is_ok_and(|stat| crate::backing::device(&stat) == layer.device);
         if !same {
-            let why = format!(
-                "{} and {} must be on one file system",
-                upper.dir.display(),
-                upper.work.display()
-            );
+            let why =
+                format!("{} and {} must be on one file system", upper.dir.display(), upper.work.display());
             return Err(Error::Config(why));
         }
         let again = sys::dir::reopen(&root).map_err(fail("open"))?;
@@ -74,7 +71,9 @@ impl Work {
         let name = OsStr::new("index");
         match crate::backing::open_dir(std::os::fd::AsFd::as_fd(&self.root), name) {
             Ok(dir) => Ok(Some(dir)),
-            Err(Errno::NOENT) if make => sys::dir::ensure(&self.root, name, 0o700).map(Some).map_err(|e| e.errno),
+            Err(Errno::NOENT) if make => {
+                sys::dir::ensure(&self.root, name, 0o700).map(Some).map_err(|e| e.errno)
+            }
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(e),
         }
@@ -114,7 +113,8 @@ impl Work {
             Err(e) => return Err(e),
         }
         self.link_whiteout(&self.dir, &aside)?;
-        rfs::renameat_with(&self.dir, &aside, dir, name, RenameFlags::EXCHANGE).inspect_err(|_| self.discard(&aside))?;
+        rfs::renameat_with(&self.dir, &aside, dir, name, RenameFlags::EXCHANGE)
+            .inspect_err(|_| self.discard(&aside))?;
         Ok(aside)
     }
 
@@ -139,7 +139,8 @@ const VOLATILE: &str = "volatile";
 
 /// Refuses an upper layer that may be incomplete.
 fn refuse_incomplete(upper: &Upper, work: &OwnedFd) -> std::result::Result<(), Error> {
-    let marked = sys::dir::open(work, OsStr::new(INCOMPAT)).and_then(|dir| sys::dir::open(&dir, OsStr::new(VOLATILE)));
+    let marked =
+        sys::dir::open(work, OsStr::new(INCOMPAT)).and_then(|dir| sys::dir::open(&dir, OsStr::new(VOLATILE)));
     if marked.is_err() {
         return Ok(());
     }

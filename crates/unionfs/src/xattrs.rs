@@ -32,7 +32,10 @@ impl Union {
         let mut list = Vec::new();
         node.with(|at| at.xattrs(&mut list).map(|names| names.to_vec())).map(|names| {
             let names = names.split(|b| *b == 0).filter(|name| !name.is_empty());
-            names.filter_map(|name| self.marks.to_user(name)).flat_map(|name| [name, vec![0]].concat()).collect()
+            names
+                .filter_map(|name| self.marks.to_user(name))
+                .flat_map(|name| [name, vec![0]].concat())
+                .collect()
         })
     }
 

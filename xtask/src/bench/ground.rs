@@ -8,7 +8,6 @@ use std::thread;
 use std::time::Duration;
 
 use super::exec::run;
-use super::options::Options;
 use crate::Result;
 
 /// The two kinds of place.
@@ -48,14 +47,15 @@ pub struct Ground {
 }
 
 impl Ground {
-    pub fn new(kind: Kind, options: &Options) -> Result<Self> {
-        let dir = options.work.join(kind.to_string());
+    /// Below `work`; on a disk with a rest of so many seconds before every measurement.
+    pub fn new(kind: Kind, work: &Path, settle: u64) -> Result<Self> {
+        let dir = work.join(kind.to_string());
         remove(&dir)?;
         fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         if kind == Kind::Tmpfs {
             run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=75%", "bench"]).arg(&dir))?;
         }
-        Ok(Self { kind, dir, settle: Duration::from_secs(options.settle) })
+        Ok(Self { kind, dir, settle: Duration::from_secs(settle) })
     }
 
     /// A path on this ground.

@@ -60,22 +60,16 @@ impl Images {
         gzip.path = dir.join("buildpack.oci.tar");
         Ok(Self { docker, gzip, zstd: layout(&dir.join("buildpack.oci-zstd"))? })
     }
+}
 
-    /// Takes the layers out of the docker-archive, lowest first, as plain tars below `into`.
-    pub fn layers(&self, into: &Path) -> Result<Vec<PathBuf>> {
-        fs::create_dir_all(into)?;
-        let manifest = manifest_of(&self.docker.path)?;
-        let names: Vec<&str> =
-            manifest[0]["Layers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        run(Command::new("tar")
-            .arg("-xf")
-            .arg(&self.docker.path)
-            .arg("-C")
-            .arg(into)
-            .arg("--")
-            .args(&names))?;
-        Ok(names.iter().map(|name| into.join(name)).collect())
-    }
+/// Takes the layers out of a docker-archive, lowest first, as plain tars below `into`.
+pub fn layers(archive: &Path, into: &Path) -> Result<Vec<PathBuf>> {
+    fs::create_dir_all(into)?;
+    let manifest = manifest_of(archive)?;
+    let names: Vec<&str> =
+        manifest[0]["Layers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    run(Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(into).arg("--").args(&names))?;
+    Ok(names.iter().map(|name| into.join(name)).collect())
 }
 
 /// The `manifest.json` of a docker-archive.

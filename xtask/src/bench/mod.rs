@@ -16,6 +16,7 @@ mod peers;
 mod rows;
 mod stats;
 mod table;
+mod union;
 
 use std::process::Command;
 
@@ -26,6 +27,9 @@ use options::Options;
 use ours::Ours;
 use peers::Peers;
 use table::Row;
+
+pub use options::repository;
+pub use ours::build;
 
 /// Set in the copy of this process that runs inside the namespaces.
 const INSIDE: &str = "LAYERCAKE_BENCH_INSIDE";
@@ -42,6 +46,9 @@ struct Bench<'a> {
 
 /// `cargo xtask bench`.
 pub fn main(args: Vec<String>) -> Result<()> {
+    if args.first().is_some_and(|what| what == "union") {
+        return union::main(&args[1..]);
+    }
     let Some(options) = Options::parse(&args)? else {
         print!("{}", options::HELP);
         return Ok(());
@@ -63,10 +70,10 @@ pub fn main(args: Vec<String>) -> Result<()> {
 
 /// Measures on each ground, with peers that run only so long.
 fn measure(options: &Options, results: &mut Vec<Row>) -> Result<()> {
-    let binary = ours::build(options)?;
+    let binary = ours::build(options.binary.as_deref())?;
     let images = Images::new(options)?;
     for (n, kind) in options.on.iter().enumerate() {
-        let ground = Ground::new(*kind, options)?;
+        let ground = Ground::new(*kind, &options.work, options.settle)?;
         let peers = Peers::up(options, &ground)?;
         if n == 0 {
             println!("{}\n{}", peers.versions()?, images::describe(&images));

@@ -9,6 +9,7 @@ pub const HELP: &str = "\
 Runs layercake and its peers in turn and prints medians, ratios and whether the goal is reached. Needs root.
 
 usage: cargo xtask bench [FLAG…]
+       cargo xtask bench union [FLAG…]   the union file system instead; see its --help
 
   --only NAME       the row NAME, or rows whose name contains NAME (may be given more than once)
   --rounds N        rounds, of which the median counts (5)
@@ -97,6 +98,7 @@ pub fn repository() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_path_buf()
 }
 
-fn number(flag: &str, value: &str) -> Result<usize> {
+/// The number that a flag is given.
+pub fn number(flag: &str, value: &str) -> Result<usize> {
     value.parse().map_err(|_| format!("{flag}: {value} is not a number").into())
 }

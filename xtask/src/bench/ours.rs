@@ -5,12 +5,12 @@ use std::process::Command;
 
 use super::exec::run;
 use super::ground::{self, Ground};
-use super::options::{self, Options};
+use super::options;
 use crate::Result;
 
 /// Builds the release binary, unless one is given; returns its path.
-pub fn build(options: &Options) -> Result<PathBuf> {
-    if let Some(binary) = &options.binary {
+pub fn build(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(binary) = given {
         return Ok(std::path::absolute(binary)?);
     }
     let repository = options::repository();

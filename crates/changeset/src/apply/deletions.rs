@@ -1,16 +1,16 @@
-//! Deletions: kept as OverlayFS reads them, or done.
+//! Deletions: kept as marks, or done.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use archive::tar::Entry;
-use sys::{Errno, FileKind, dir, xattr};
+use sys::dir;
 
 use super::attributes::{Late, Wanted};
 use super::dirs::{Dir, Made};
 use super::{Applier, EntryError};
 use crate::error::{EntryFault, Error, Result, as_path};
-use crate::{Whiteouts, XattrSpace, name};
+use crate::{Whiteouts, name};
 
 impl Applier {
     /// The lower layers' `gone` is gone; what this layer has there stays, and is all that is there.
@@ -35,19 +35,14 @@ impl Applier {
     }
 
     fn delete(&mut self, dir: &Dir, gone: &OsStr, entry: &Entry) -> Result<(), EntryError> {
-        if self.options.whiteouts == Whiteouts::Delete {
-            return Ok(sys::tree::remove(&dir.fd, gone)?);
-        }
-        match whiteout_at(&dir.fd, gone) {
-            Err(e) if e.errno == Errno::EXIST => {
-                sys::tree::remove(&dir.fd, gone)?;
-                whiteout_at(&dir.fd, gone)?;
+        match self.options.whiteouts.delete(&dir.fd, gone)? {
+            Some(mark) => {
+                // Owner and time of a deletion are part of what a diff shows of it.
+                let wanted = Wanted { xattrs: Vec::new(), ..Wanted::of(entry) };
+                self.attributes.special(&dir.fd, &mark, &wanted, dir.group, false)
             }
-            other => other?,
+            None => Ok(()),
         }
-        // Owner and time of a deletion are part of what a diff shows of it.
-        let wanted = Wanted { xattrs: Vec::new(), ..Wanted::of(entry) };
-        self.attributes.special(&dir.fd, gone, &wanted, dir.group, false)
     }
 
     /// This directory of the layer hides what lower layers have in it.
@@ -56,11 +51,8 @@ impl Applier {
             return Ok(());
         }
         match self.options.whiteouts {
-            Whiteouts::Overlay(space) => {
-                let fd = self.root.dir_nofollow(as_path(real))?;
-                Ok(xattr::set_fd(&fd, space.opaque(), b"y")?)
-            }
             Whiteouts::Delete => self.sweep(real),
+            kept => Ok(kept.make_opaque(self.root.dir_nofollow(as_path(real))?)?),
         }
     }
 
@@ -128,9 +120,9 @@ impl Applier {
     }
 
     /// What is left to do when the lower layers are there.
-    pub(super) fn pending(&mut self, space: XattrSpace) -> super::Pending {
+    pub(super) fn pending(&mut self) -> super::Pending {
         let mut pending = super::Pending {
-            space,
+            kept: self.options.whiteouts,
             links: std::mem::take(&mut self.links),
             root_opaque: self.opaque.contains(&b""[..]),
             ..super::Pending::default()
@@ -149,14 +141,4 @@ impl Applier {
         }
         pending
     }
-}
-
-/// Whether OverlayFS hides the lower layers' content of this directory.
-pub(crate) fn is_opaque(fd: impl sys::AsFd, space: XattrSpace) -> sys::Result<bool> {
-    Ok(xattr::get_fd(fd, space.opaque())?.is_some_and(|value| value == b"y"))
-}
-
-/// Makes OverlayFS's whiteout of `name`.
-pub(super) fn whiteout_at(parent: impl sys::AsFd, name: &OsStr) -> sys::Result<()> {
-    dir::mknod(parent, name, FileKind::CharDevice, 0, 0, 0)
 }

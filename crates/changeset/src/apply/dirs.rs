@@ -133,6 +133,9 @@ impl Applier {
     fn make_implied(&mut self, parent: &[u8], real: &[u8], entry: &Entry) -> Result<(), EntryError> {
         let parent = self.root.dir_nofollow(as_path(parent))?;
         let (_, name) = name::split(real);
+        if self.made.get(real) == Some(&Made::Whiteout) {
+            self.options.whiteouts.undelete(&parent, name)?;
+        }
         let late = match meta::find(&parent, name)? {
             Some(found) if found.kind == FileKind::Dir => {
                 let fd = dir::open(&parent, name)?;

@@ -62,10 +62,13 @@ impl OpenFile {
 }
 
 impl Applier {
-    /// Takes a path for this layer. Returns what the layer had there: nothing, or a deletion.
-    fn claim(&mut self, real: Vec<u8>, made: Made) -> Result<Option<Made>, EntryError> {
-        match self.made.insert(real, made) {
-            before @ (None | Some(Made::Whiteout)) => Ok(before),
+    /// Takes a name for this layer. What it had deleted there is there again.
+    fn claim(&mut self, dir: &Dir, name: &OsStr, made: Made) -> Result<(), EntryError> {
+        match self.made.insert(name::join(&dir.real, name.as_bytes()), made) {
+            None => Ok(()),
+            // What is left out still replaces the lower layers'.
+            Some(Made::Whiteout) if made == Made::Skipped => Ok(()),
+            Some(Made::Whiteout) => Ok(self.options.whiteouts.undelete(&dir.fd, name)?),
             Some(_) => Err(EntryFault::Duplicate.into()),
         }
     }
@@ -82,7 +85,7 @@ impl Applier {
     }
 
     pub(super) fn make_file(&mut self, dir: &Dir, name: &OsStr, entry: &Entry) -> Result<(), EntryError> {
-        self.claim(name::join(&dir.real, name.as_bytes()), Made::Other)?;
+        self.claim(dir, name, Made::Other)?;
         let wanted = Wanted::of(entry);
         let fd = self.create(dir, name, || sys::dir::create_file(&dir.fd, name, wanted.mode))?;
         self.size = self.size.saturating_add(entry.file_size());
@@ -92,11 +95,11 @@ impl Applier {
     }
 
     pub(super) fn make_symlink(&mut self, dir: &Dir, name: &OsStr, entry: &Entry) -> Result<(), EntryError> {
-        self.claim(name::join(&dir.real, name.as_bytes()), Made::Symlink)?;
+        self.claim(dir, name, Made::Symlink)?;
         let target = OsStr::from_bytes(&entry.link);
         self.create(dir, name, || sys::dir::symlink(&dir.fd, name, target))?;
         self.attributes.special(&dir.fd, name, &Wanted::of(entry), dir.group, false)?;
-        if matches!(self.options.whiteouts, Whiteouts::Overlay(_)) {
+        if self.options.whiteouts != Whiteouts::Delete {
             self.size += entry.link.len() as u64;
         }
         Ok(())
@@ -112,7 +115,7 @@ impl Applier {
         if self.options.devices {
             return self.make_node(dir, name, entry, kind);
         }
-        self.claim(name::join(&dir.real, name.as_bytes()), Made::Skipped)?;
+        self.claim(dir, name, Made::Skipped)?;
         self.skipped_devices += 1;
         Ok(())
     }
@@ -124,7 +127,7 @@ impl Applier {
         entry: &Entry,
         kind: FileKind,
     ) -> Result<(), EntryError> {
-        self.claim(name::join(&dir.real, name.as_bytes()), Made::Other)?;
+        self.claim(dir, name, Made::Other)?;
         let wanted = Wanted::of(entry);
         let (major, minor) = (entry.devmajor, entry.devminor);
         self.create(dir, name, || sys::dir::mknod(&dir.fd, name, kind, wanted.mode, major, minor))?;
@@ -137,7 +140,11 @@ impl Applier {
         let before = self.made.insert(real.clone(), Made::Dir);
         let there = match before {
             Some(Made::Implied | Made::ImpliedNew) => true,
-            None | Some(Made::Whiteout) => self.make_dir_here(dir, name, &wanted)?,
+            None => self.make_dir_here(dir, name, &wanted)?,
+            Some(Made::Whiteout) => {
+                self.options.whiteouts.undelete(&dir.fd, name)?;
+                self.make_dir_here(dir, name, &wanted)?
+            }
             Some(_) => return Err(EntryFault::Duplicate.into()),
         };
         let late = if !there && self.attributes.is_plain(&wanted, dir.group) {
@@ -201,15 +208,15 @@ impl Applier {
         match self.made.get(&target).copied() {
             Some(made) if made.is_dir() => Err(EntryFault::LinkToDirectory(shown()).into()),
             Some(Made::Whiteout) => Err(EntryFault::LinkToNothing(shown()).into()),
-            Some(Made::Skipped) => self.claim(real, Made::Skipped).map(drop),
+            Some(Made::Skipped) => self.claim(dir, name, Made::Skipped),
             Some(made @ (Made::Symlink | Made::Other)) => {
-                self.claim(real, made)?;
+                self.claim(dir, name, made)?;
                 self.link_here(dir, name, &parent, target_name)
             }
             Some(_) | None => {
                 let path = as_path(&real).to_owned();
                 self.links.push(LowerLink { path, target: as_path(&target).to_owned() });
-                self.link_lower(dir, name, real, &parent, target_name, shown)
+                self.link_lower(dir, name, &parent, target_name, shown)
             }
         }
     }
@@ -224,13 +231,12 @@ impl Applier {
         &mut self,
         dir: &Dir,
         name: &OsStr,
-        real: Vec<u8>,
         parent: &[u8],
         target: &OsStr,
         shown: impl Fn() -> std::path::PathBuf,
     ) -> Result<(), EntryError> {
         if self.options.whiteouts != Whiteouts::Delete {
-            return self.claim(real, Made::LowerLink).map(drop);
+            return self.claim(dir, name, Made::LowerLink);
         }
         let found = match self.root.dir_nofollow(as_path(parent)) {
             Ok(parent) => meta::find(&parent, target)?,
@@ -239,11 +245,11 @@ impl Applier {
         };
         match found {
             // Whether it comes later in the archive is not known before the end.
-            None => self.claim(real, Made::LowerLink).map(drop),
+            None => self.claim(dir, name, Made::LowerLink),
             Some(found) if found.kind == FileKind::Dir => Err(EntryFault::LinkToDirectory(shown()).into()),
             Some(found) => {
                 let made = if found.kind == FileKind::Symlink { Made::Symlink } else { Made::Other };
-                self.claim(real, made)?;
+                self.claim(dir, name, made)?;
                 self.link_here(dir, name, parent, target)
             }
         }

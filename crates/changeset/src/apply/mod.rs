@@ -12,7 +12,6 @@ mod dirs;
 mod files;
 mod pending;
 
-pub(crate) use deletions::is_opaque;
 pub use pending::{LowerLink, Pending};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -73,8 +72,8 @@ impl Default for ApplyLimits {
 /// What came of a layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// The layer's size as Docker counts it for this kind of driver, in bytes (moby.md §11.5): with
-    /// [`Whiteouts::Overlay`] the lengths of all non-directories, symbolic links included; with
+    /// The layer's size as Docker counts it for this kind of driver, in bytes (moby.md §11.5): where the directory
+    /// holds this layer only, the lengths of all non-directories, symbolic links included; with
     /// [`Whiteouts::Delete`] the sizes of the regular files in the archive.
     pub size: u64,
     /// Entries in the archive.
@@ -89,8 +88,8 @@ pub struct Applied {
 
 /// Applies one layer to a directory.
 ///
-/// With [`Whiteouts::Overlay`] the directory is the layer's own and empty but for what a driver puts into its root;
-/// with [`Whiteouts::Delete`] it holds the tree of the lower layers. After an error it holds a part of the layer: the
+/// The directory is the layer's own and empty but for what a driver puts into its root; with [`Whiteouts::Delete`] it
+/// holds the tree of the lower layers. After an error it holds a part of the layer: the
 /// caller throws it away. The process' umask should be 0; with another one, files cost one call more.
 #[derive(Debug)]
 pub struct Applier {
@@ -144,8 +143,8 @@ impl Applier {
         self.open.clear();
         self.attributes.finish_dirs(&self.root, &self.late)?;
         let pending = match self.options.whiteouts {
-            Whiteouts::Overlay(space) => self.pending(space),
             Whiteouts::Delete => Pending::default(),
+            _ => self.pending(),
         };
         Ok(Applied {
             size: self.size,

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use sys::{AsFd, FileKind, Meta, OwnedFd, Root, dir, file, meta, xattr};
 
-use super::deletions::whiteout_at;
-use crate::XattrSpace;
 use crate::error::{EntryFault, Error, Result};
 use crate::lowers::{Found, Lowers};
+use crate::{Whiteouts, XattrSpace};
 
 /// A hard link to a file that only a lower layer has. Both paths are from the layer's root, without links.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +18,11 @@ pub struct LowerLink {
     pub target: PathBuf,
 }
 
-/// What is left to do on a directory with [`Whiteouts::Overlay`](crate::Whiteouts::Overlay).
+/// What is left to do on a directory that holds one layer only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
-    /// Where the marks of OverlayFS go.
-    pub space: XattrSpace,
+    /// How deletions are kept.
+    pub kept: Whiteouts,
     /// Hard links to lower layers' files, in the order of the archive.
     pub links: Vec<LowerLink>,
     /// Directories without an entry of their own, which are to be like the lower layers'. `""` is the root.
@@ -40,7 +39,7 @@ pub struct Pending {
 impl Default for Pending {
     fn default() -> Self {
         Self {
-            space: XattrSpace::Trusted,
+            kept: Whiteouts::Overlay(XattrSpace::Trusted),
             links: Vec::new(),
             implied: Vec::new(),
             whiteouts: Vec::new(),
@@ -53,7 +52,7 @@ impl Default for Pending {
 impl Pending {
     /// Whether nothing is left to do.
     pub fn is_empty(&self) -> bool {
-        *self == Self { space: self.space, ..Self::default() }
+        *self == Self { kept: self.kept, ..Self::default() }
     }
 
     /// Completes the layer in `target`, whose lower layers are `lowers`, complete themselves: copies up what hard links
@@ -81,7 +80,7 @@ impl Pending {
             }
         }
         if self.root_opaque {
-            delete_all(target, lowers, self.space)?;
+            delete_all(target, lowers, self.kept)?;
         }
         Ok(grown)
     }
@@ -223,14 +222,15 @@ fn keeping_times(dir: impl AsFd, change: impl FnOnce() -> sys::Result<()>) -> sy
 }
 
 /// Deletes one by one what the lower layers have in their root.
-fn delete_all(target: &Root, lowers: &Lowers, space: XattrSpace) -> Result<()> {
+fn delete_all(target: &Root, lowers: &Lowers, kept: Whiteouts) -> Result<()> {
     let root = target.dir_nofollow(Path::new(""))?;
     let before = meta::of_fd(&root)?;
     for (name, found) in lowers.list(Path::new(""))? {
         match meta::find(&root, &name)? {
-            None => whiteout_at(&root, &name)?,
+            None => drop(kept.delete(&root, &name)?),
             Some(own) if own.kind == FileKind::Dir && found.meta.kind == FileKind::Dir => {
-                xattr::set_fd(dir::open(&root, &name)?, space.opaque(), b"y")?;
+                let fd = dir::open(&root, &name)?;
+                keeping_times(&fd, || kept.make_opaque(&fd))?;
             }
             Some(_) => {}
         }

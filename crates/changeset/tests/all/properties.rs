@@ -1,16 +1,17 @@
 //! What must hold for every tree.
 
 use archive::tar::{Entry, Kind};
+use changeset::changes::upper_changes;
 use changeset::diff::{write_tree, write_tree_diff, write_upper};
 use changeset::regenerate::regenerate;
 use changeset::verify::verify;
-use changeset::{Whiteouts, XattrSpace};
+use changeset::{Lowers, Whiteouts, XattrSpace};
 use proptest::prelude::*;
 use testkit::archive::{Builder, entry};
 use testkit::{random, require_root, tree};
 
 use crate::regenerate::register;
-use crate::support::{OVERLAY, apply, empty, lowers, mount, root};
+use crate::support::{FILES, OVERLAY, apply, empty, listing, lowers, lowers_with, mount, root};
 
 fn config() -> ProptestConfig {
     ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() }
@@ -99,15 +100,19 @@ proptest! {
         let mut layers = vec![Vec::new(), archive.build(), top.build()];
         write_tree(&root(&lower), &mut layers[0]).unwrap();
         let overlay = crate::support::overlay_layers(tmp.path(), &layers);
+        let files = crate::support::file_layers(tmp.path(), &layers);
         let whole = crate::support::whole_tree(tmp.path(), &layers);
         prop_assert_eq!(tree::dump(&victim), before);
-        match (overlay, whole) {
-            (Ok(dirs), Ok(whole)) => {
+        match (overlay, files, whole) {
+            (Ok(dirs), Ok(files), Ok(whole)) => {
                 let merged = mount(tmp.path(), &dirs, None);
                 prop_assert_eq!(tree::dump(&merged), tree::dump(&whole));
+                prop_assert_eq!(listing(&lowers_with(&files, FILES)), listing(&Lowers::tree(root(&whole))));
             }
-            (Err(_), Err(_)) => {}
-            (overlay, whole) => prop_assert!(false, "overlay: {overlay:?}, whole tree: {whole:?}"),
+            (Err(_), Err(_), Err(_)) => {}
+            (overlay, files, whole) => {
+                prop_assert!(false, "overlay: {overlay:?}, files: {files:?}, whole tree: {whole:?}");
+            }
         }
     }
 }
@@ -154,6 +159,32 @@ proptest! {
         let mut again = Vec::new();
         write_upper(&root(&target), XattrSpace::Trusted, &mut again).unwrap();
         prop_assert!(again == layer);
+    }
+
+    #[test]
+    fn a_layer_of_files_comes_out_of_its_archive(base in random::tree(), steps in random::upper()) {
+        if !require_root("random layers") {
+            return Ok(());
+        }
+        let tmp = tempfile::tempdir().unwrap();
+        let (lower, upper) = (tree::dir(tmp.path(), "lower"), tree::dir(tmp.path(), "upper"));
+        random::make(&lower, &base);
+        random::make(&upper, &steps);
+        let mut layer = Vec::new();
+        write_upper(&root(&upper), XattrSpace::Trusted, &mut layer).unwrap();
+        let target = empty(tmp.path(), "target");
+        let applied = apply(&target, &layer, Whiteouts::Files).unwrap();
+        prop_assert_eq!(applied.size, sys::tree::size(root(&target)).unwrap());
+        let mut again = Vec::new();
+        write_upper(&root(&target), FILES, &mut again).unwrap();
+        // Marks are sorted by other names, so the order is another one.
+        let copy = empty(tmp.path(), "copy");
+        apply(&copy, &again, OVERLAY).unwrap();
+        prop_assert_eq!(&tree::dump(&copy)[1..], &tree::dump(&upper)[1..]);
+        let changes = |dir: &std::path::Path, marks: changeset::Marks| {
+            upper_changes(&root(dir), &lowers_with(std::slice::from_ref(&lower), marks), marks).unwrap()
+        };
+        prop_assert_eq!(changes(&target, FILES), changes(&upper, XattrSpace::Trusted.into()));
     }
 
     #[test]

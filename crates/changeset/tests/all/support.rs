@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use archive::tar;
-use changeset::{Applied, Applier, ApplyOptions, Lowers, Result, Whiteouts, XattrSpace};
+use changeset::{Applied, Applier, ApplyOptions, Lowers, Marks, Result, Whiteouts, XattrSpace};
 use sys::mount::{Branch, Overlay};
-use sys::{Root, dir};
+use sys::{FileKind, Root, dir};
 use testkit::tree;
 
 pub const OVERLAY: Whiteouts = Whiteouts::Overlay(XattrSpace::Trusted);
+pub const FILES: Marks = Marks { space: XattrSpace::Trusted, files: true };
 pub const BOTH: [Whiteouts; 2] = [OVERLAY, Whiteouts::Delete];
 
 /// Applies an archive to a directory.
@@ -36,18 +37,50 @@ pub fn root(path: &Path) -> Root {
 
 /// The directories of a stack of layers as overlay2 keeps them, the nearest first.
 pub fn overlay_layers(tmp: &Path, layers: &[Vec<u8>]) -> Result<Vec<PathBuf>> {
+    kept_layers(tmp, layers, OVERLAY, XattrSpace::Trusted.into())
+}
+
+/// The same as fuse-overlayfs keeps them.
+pub fn file_layers(tmp: &Path, layers: &[Vec<u8>]) -> Result<Vec<PathBuf>> {
+    kept_layers(&tree::dir(tmp, "files"), layers, Whiteouts::Files, FILES)
+}
+
+fn kept_layers(tmp: &Path, layers: &[Vec<u8>], whiteouts: Whiteouts, marks: Marks) -> Result<Vec<PathBuf>> {
     let mut dirs: Vec<PathBuf> = Vec::new();
     for (index, layer) in layers.iter().enumerate() {
         let target = empty(tmp, &format!("layer{index}"));
-        let applied = apply(&target, layer, OVERLAY)?;
-        applied.pending.settle(&root(&target), &lowers(&dirs))?;
+        let applied = apply(&target, layer, whiteouts)?;
+        applied.pending.settle(&root(&target), &lowers_with(&dirs, marks))?;
         dirs.insert(0, target);
     }
     Ok(dirs)
 }
 
 pub fn lowers(dirs: &[PathBuf]) -> Lowers {
-    Lowers::new(dirs.iter().map(|dir| root(dir)).collect(), XattrSpace::Trusted)
+    lowers_with(dirs, XattrSpace::Trusted.into())
+}
+
+pub fn lowers_with(dirs: &[PathBuf], marks: Marks) -> Lowers {
+    Lowers::new(dirs.iter().map(|dir| root(dir)).collect(), marks)
+}
+
+/// What a view shows, without what is in the files.
+pub fn listing(view: &Lowers) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = vec![PathBuf::new()];
+    while let Some(path) = rest.pop() {
+        let meta = view.lookup(&path).unwrap().unwrap().meta;
+        let size = if meta.kind == FileKind::Dir { 0 } else { meta.size };
+        lines.push(format!(
+            "{path:?} {:?} {:o} {} {} {size} {:?}",
+            meta.kind, meta.mode, meta.uid, meta.gid, meta.mtime
+        ));
+        if meta.kind == FileKind::Dir {
+            rest.extend(view.list(&path).unwrap().into_keys().map(|name| path.join(name)));
+        }
+    }
+    lines.sort();
+    lines
 }
 
 /// The tree of a stack of layers as vfs keeps it.
@@ -81,8 +114,15 @@ pub fn same_tree(layers: &[Vec<u8>]) -> Vec<String> {
     let tmp = tempfile::tempdir().unwrap();
     let dirs = overlay_layers(tmp.path(), layers).unwrap();
     let merged = tree::dump(&mount(tmp.path(), &dirs, None));
-    let whole = tree::dump(&whole_tree(tmp.path(), layers).unwrap());
+    let tree = whole_tree(tmp.path(), layers).unwrap();
+    let whole = tree::dump(&tree);
     assert_eq!(merged, whole, "the overlay (left) and the whole tree (right) differ");
+    let files = listing(&lowers_with(&file_layers(tmp.path(), layers).unwrap(), FILES));
+    assert_eq!(
+        files,
+        listing(&Lowers::tree(root(&tree))),
+        "marks as files (left) and the whole tree (right) differ"
+    );
     whole
 }
 
@@ -97,5 +137,7 @@ pub fn refused(layers: &[Vec<u8>]) -> String {
     let overlay = overlay_layers(tmp.path(), layers).expect_err("the overlay took it").to_string();
     let whole = whole_tree(tmp.path(), layers).expect_err("the whole tree took it").to_string();
     assert_eq!(overlay, whole, "the overlay (left) and the whole tree (right) refuse differently");
+    let files = file_layers(tmp.path(), layers).expect_err("marks as files took it").to_string();
+    assert_eq!(files, whole, "marks as files (left) and the whole tree (right) refuse differently");
     overlay
 }

@@ -41,6 +41,16 @@ fn an_opaque_directory_is_empty_but_for_its_own_layer_in_any_order() {
     assert_eq!(listing(entries(Builder::new()).file("d/.wh..wh..opq", "")), expected);
 }
 
+/// The device that stood for the deletion stayed in the link's place.
+#[test]
+fn a_hard_link_in_the_place_of_what_is_deleted() {
+    if !require_root("whiteouts") {
+        return;
+    }
+    let layer = Builder::new().file(".wh.top", "").hardlink("top", "d/x");
+    assert_eq!(listing(layer), ["d", "d/sub", "d/sub/deep", "d/x", "d/y", "top"]);
+}
+
 #[test]
 fn an_opaque_root_hides_all() {
     // OverlayFS merges roots whatever their marks; each name has to be deleted.

@@ -1,11 +1,10 @@
 //! `container prune`: removes containers that do not run.
 
-use super::image_prune::{options, print};
+use super::prune;
 use crate::context::Context;
 use crate::options::Wait;
 use crate::output::failure::Failure;
 use crate::output::filter::Filter;
-use crate::output::prompt;
 
 /// Remove all stopped containers
 #[derive(Debug, clap::Args)]
@@ -25,13 +24,7 @@ pub struct Args {
 /// # Errors
 /// A filter's, or the engine's.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let options = options(&args.filter)?;
-    let question = "WARNING! This will remove all stopped containers.\nAre you sure you want to continue?";
-    if !args.force && !prompt::confirm(question)? {
-        return Ok(());
-    }
-    let engine = context.write()?;
-    let pruned = engine.prune_containers(&options)?;
-    context.reclaim(&engine, args.wait.wait)?;
-    print(&pruned, false)
+    let options = prune::options(&args.filter)?;
+    let warning = "This will remove all stopped containers.";
+    prune::run(warning, args.force, args.wait.wait, context, |engine| engine.prune_containers(&options))
 }

@@ -141,7 +141,7 @@ pub fn until_of(filters: &Filters, show: &Show) -> Result<Option<Timestamp>, Fai
     let mut values = filters.values("until");
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(text), None) => match until::parse(text, show.now, &show.zone) {
+        (Some(text), None) => match until::parse(text, show.now, show.zone()) {
             Some(time) => Ok(Some(time)),
             None => Err(filters.refuse("until").into()),
         },

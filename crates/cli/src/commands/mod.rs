@@ -3,6 +3,37 @@
 //! The description of the arguments is what the help says of the command. It is Docker's, word for word, where Docker
 //! has the command.
 
+/// A group of commands, such as `image`: its arguments, and `run`.
+macro_rules! group {
+    ($about:literal, $($(#[$flag:meta])* $name:ident($args:ty) => $run:path,)*) => {
+        #[doc = $about]
+        #[derive(Debug, clap::Args)]
+        #[command(subcommand_required = true)]
+        pub struct Args {
+            #[command(subcommand)]
+            command: Command,
+        }
+
+        #[derive(Debug, clap::Subcommand)]
+        enum Command {
+            $($(#[$flag])* $name($args),)*
+        }
+
+        /// Runs the command of the group.
+        ///
+        /// # Errors
+        /// The command's.
+        pub fn run(
+            args: &Args,
+            context: &crate::context::Context,
+        ) -> Result<(), crate::output::failure::Failure> {
+            match &args.command {
+                $(Command::$name(args) => $run(args, context),)*
+            }
+        }
+    };
+}
+
 pub mod check;
 pub mod commit;
 pub mod completion;
@@ -22,6 +53,7 @@ pub mod info;
 pub mod inspect;
 pub mod load;
 pub mod mount;
+pub mod prune;
 pub mod ps;
 pub mod reclaim;
 pub mod rename;
@@ -33,6 +65,7 @@ pub mod system_prune;
 pub mod tag;
 pub mod tour;
 pub mod umount;
+pub mod union;
 pub mod version;
 
 use crate::output::failure::Failure;

@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use engine::Engine;
 use engine::containers::{ContainerSummary, ListContainers};
-use model::ImageId;
+use model::{ContainerId, ImageId};
 
 use crate::context::Context;
 use crate::options::{ListingFilter, ListingFormat};
 use crate::output::failure::Failure;
 use crate::output::filter::Filters;
 use crate::output::listing::Listing;
-use crate::output::stdout;
+use crate::output::{ports, stdout};
 use crate::rows::Show;
 use crate::rows::container::{ContainerRow, NAMED, NAMED_WITH_SIZE};
 
@@ -58,7 +58,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // Docker shows what does not run, too, to somebody who asks for a state or a number of containers.
     let all = args.all || last.is_some() || filters.has("status");
     let size = args.size || listing.names("Size");
-    let mut containers = selection.of(engine.list_containers(&ListContainers { all: true, size })?);
+    let mut containers = selection.of(engine.list_containers(&ListContainers { all: true, size })?)?;
     containers.retain(|container| all || is_running(container));
     containers.truncate(last.unwrap_or(usize::MAX));
     let show = Rc::new(Show::new(args.no_trunc));
@@ -71,17 +71,43 @@ fn is_running(container: &ContainerSummary) -> bool {
     matches!(container.state.as_str(), "running" | "paused" | "restarting")
 }
 
-/// The filters of `docker ps` that mean something here.
-const FILTERS: [&str; 11] =
-    ["ancestor", "before", "exited", "id", "label", "label!", "name", "network", "since", "status", "volume"];
+/// The filters of `docker ps`. `isolation` means something on Windows only, `is-task` with Swarm.
+const FILTERS: [&str; 16] = [
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "label!",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+];
 
 /// Docker's states.
 const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+/// What a health check finds.
+const HEALTHS: [&str; 4] = ["none", "starting", "healthy", "unhealthy"];
+
+/// Looks up the ports that a container publishes.
+type PublishedPorts<'a> = dyn Fn(&ContainerId) -> Result<Vec<String>, Failure> + 'a;
 
 /// The filters, looked up.
 struct Selection<'a> {
     filters: &'a Filters,
+    published_ports: Box<PublishedPorts<'a>>,
     exited: Vec<i64>,
+    exposed: BTreeSet<String>,
+    published: BTreeSet<String>,
+    /// Whether containers of Swarm's are asked for. None is one here.
+    tasks: bool,
     /// Images of `ancestor` and all that were built on them.
     ancestors: Option<BTreeSet<ImageId>>,
     before: Option<String>,
@@ -89,15 +115,9 @@ struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    fn new(engine: &Engine, filters: &'a Filters) -> Result<Self, Failure> {
-        for status in filters.values("status") {
-            if !STATES.contains(&status) {
-                let states = STATES.join(", ");
-                return Err(Failure::refused(format_args!(
-                    "invalid filter 'status={status}': invalid value for state ({status}): must be one of {states}"
-                )));
-            }
-        }
+    fn new(engine: &'a Engine, filters: &'a Filters) -> Result<Self, Failure> {
+        refuse_unknown(filters, "status", "state", &STATES)?;
+        refuse_unknown(filters, "health", "health", &HEALTHS)?;
         let exited: Result<Vec<i64>, _> = filters.values("exited").map(str::parse).collect();
         let container = |key| -> Result<Option<String>, Failure> {
             let ids: Result<Vec<_>, _> =
@@ -106,6 +126,10 @@ impl<'a> Selection<'a> {
         };
         Ok(Self {
             filters,
+            published_ports: Box::new(|container| Ok(engine.published_ports(container)?)),
+            exposed: ports::of(filters, "expose")?,
+            published: ports::of(filters, "publish")?,
+            tasks: filters.boolean("is-task")?.unwrap_or(false),
             exited: exited.map_err(|_| filters.refuse("exited"))?,
             ancestors: filters.has("ancestor").then(|| ancestors(engine, filters)).transpose()?,
             before: container("before")?,
@@ -114,7 +138,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Those of `containers`, the newest first, that pass.
-    fn of(&self, containers: Vec<ContainerSummary>) -> Vec<ContainerSummary> {
+    fn of(&self, containers: Vec<ContainerSummary>) -> Result<Vec<ContainerSummary>, Failure> {
         let mut older = self.before.is_none();
         let mut chosen = Vec::new();
         for container in containers {
@@ -122,12 +146,18 @@ impl<'a> Selection<'a> {
             if self.since.as_ref() == Some(&id) {
                 break;
             }
-            if older && self.takes(&container, &id) {
+            if older && self.takes(&container, &id) && self.publishes(&container.id)? {
                 chosen.push(container);
             }
             older |= self.before.as_ref() == Some(&id);
         }
-        chosen
+        Ok(chosen)
+    }
+
+    /// Asked last: it takes a second file of the container.
+    fn publishes(&self, container: &ContainerId) -> Result<bool, Failure> {
+        let ports = || (self.published_ports)(container);
+        Ok(self.published.is_empty() || ports()?.iter().any(|port| self.published.contains(port)))
     }
 
     fn takes(&self, container: &ContainerSummary, id: &str) -> bool {
@@ -143,8 +173,11 @@ impl<'a> Selection<'a> {
                 .ancestors
                 .as_ref()
                 .is_none_or(|images| container.image_id.is_some_and(|id| images.contains(&id)))
-            && any(filters, "volume", &container.mounts)
+            && any(filters, "volume", container.mounts.iter().flat_map(|m| [&m.name, &m.destination]))
             && any(filters, "network", &container.networks)
+            && filters.exact("health", &container.health)
+            && (self.exposed.is_empty() || container.exposed.iter().any(|port| self.exposed.contains(port)))
+            && !self.tasks
     }
 
     /// A container that never ran has no exit code.
@@ -155,8 +188,19 @@ impl<'a> Selection<'a> {
 }
 
 /// Whether one of the values is asked for.
-fn any(filters: &Filters, key: &str, values: &[String]) -> bool {
-    !filters.has(key) || values.iter().any(|value| filters.exact(key, value))
+fn any<'a>(filters: &Filters, key: &str, values: impl IntoIterator<Item = &'a String>) -> bool {
+    !filters.has(key) || values.into_iter().any(|value| filters.exact(key, value))
+}
+
+/// Refuses values of a filter that are none of `known`. Docker has a word for what it is about.
+fn refuse_unknown(filters: &Filters, key: &str, what: &str, known: &[&str]) -> Result<(), Failure> {
+    match filters.values(key).find(|value| !known.contains(value)) {
+        None => Ok(()),
+        Some(value) => Err(Failure::refused(format_args!(
+            "invalid filter '{key}={value}': invalid value for {what} ({value}): must be one of {}",
+            known.join(", ")
+        ))),
+    }
 }
 
 /// The images that the filter names, and those that were built on them here. Docker passes over a name that is no
@@ -182,7 +226,8 @@ fn ancestors(engine: &Engine, filters: &Filters) -> Result<BTreeSet<ImageId>, Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{ContainerId, Timestamp};
+    use engine::containers::Mounted;
+    use model::Timestamp;
     use std::collections::BTreeMap;
 
     fn container(digit: char, name: &str, state: &str, exit_code: i64) -> ContainerSummary {
@@ -197,9 +242,11 @@ mod tests {
             status: String::new(),
             exit_code,
             labels: BTreeMap::new(),
-            mounts: vec![format!("vol-{name}")],
+            mounts: vec![Mounted { name: format!("vol-{name}"), destination: format!("/srv/{name}") }],
             local_volumes: 0,
             networks: vec!["bridge".into()],
+            health: if state == "running" { "healthy" } else { "none" }.into(),
+            exposed: vec![format!("80{exit_code}/tcp")],
             size_rw: None,
             size_root_fs: None,
         }
@@ -209,16 +256,24 @@ mod tests {
     fn select(texts: &[&str], adjust: impl FnOnce(&mut Selection<'_>)) -> Vec<String> {
         let filters: Vec<_> = texts.iter().map(|text| text.parse().unwrap()).collect();
         let filters = Filters::new(filters, &FILTERS).unwrap();
-        let exited = filters.values("exited").map(|code| code.parse().unwrap()).collect();
-        let mut selection =
-            Selection { filters: &filters, exited, ancestors: None, before: None, since: None };
+        let mut selection = Selection {
+            filters: &filters,
+            published_ports: Box::new(|id| Ok(vec![format!("{}/udp", id.short().len())])),
+            exited: filters.values("exited").map(|code| code.parse().unwrap()).collect(),
+            exposed: ports::of(&filters, "expose").unwrap(),
+            published: ports::of(&filters, "publish").unwrap(),
+            tasks: filters.boolean("is-task").unwrap().unwrap_or(false),
+            ancestors: None,
+            before: None,
+            since: None,
+        };
         adjust(&mut selection);
         let containers = vec![
             container('a', "web", "exited", 7),
             container('b', "db", "running", 0),
             container('c', "db2", "created", 7),
         ];
-        selection.of(containers).into_iter().flat_map(|container| container.names).collect()
+        selection.of(containers).unwrap().into_iter().flat_map(|container| container.names).collect()
     }
 
     #[test]
@@ -232,6 +287,15 @@ mod tests {
         assert_eq!(by(&["status=created", "status=exited"]), ["web", "db2"]);
         assert_eq!(by(&["exited=7"]), ["web"]);
         assert_eq!(by(&["volume=vol-db"]), ["db"]);
+        assert_eq!(by(&["volume=/srv/db2"]), ["db2"]);
+        assert_eq!(by(&["health=none"]), ["web", "db2"]);
+        assert_eq!(by(&["health=healthy"]), ["db"]);
+        assert_eq!(by(&["expose=807"]), ["web", "db2"]);
+        assert_eq!(by(&["expose=790-800/tcp", "expose=1"]), ["db"]);
+        assert_eq!(by(&["publish=12/udp", "expose=800"]), ["db"]);
+        assert_eq!(by(&["publish=12"]), [""; 0]);
+        assert_eq!(by(&["is-task=true"]), [""; 0]);
+        assert_eq!(by(&["isolation=default", "is-task=0"]), ["web", "db", "db2"]);
         assert_eq!(by(&["network=host"]), [""; 0]);
         assert_eq!(by(&["label=x"]), [""; 0]);
     }

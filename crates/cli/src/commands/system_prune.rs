@@ -2,12 +2,11 @@
 
 use engine::prune::PruneOptions;
 
-use super::image_prune::{options, print};
+use super::prune;
 use crate::context::Context;
 use crate::options::Wait;
 use crate::output::failure::Failure;
 use crate::output::filter::Filter;
-use crate::output::prompt;
 
 /// Remove unused data
 #[derive(Debug, clap::Args)]
@@ -37,25 +36,15 @@ pub struct Args {
 /// # Errors
 /// A filter's, or the engine's.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let options = PruneOptions { all: args.all, dry_run: args.dry_run, ..options(&args.filter)? };
+    let options = PruneOptions { all: args.all, dry_run: args.dry_run, ..prune::options(&args.filter)? };
     if args.dry_run {
-        return print(&context.read()?.system_prune(&options)?, true);
+        return prune::print(&context.read()?.system_prune(&options)?, true);
     }
-    if !args.force && !prompt::confirm(&question(args))? {
-        return Ok(());
-    }
-    let engine = context.write()?;
-    let pruned = engine.system_prune(&options)?;
-    context.reclaim(&engine, args.wait.wait)?;
-    print(&pruned, false)
+    prune::run(&warning(args), args.force, args.wait.wait, context, |engine| engine.system_prune(&options))
 }
 
-fn question(args: &Args) -> String {
-    let images = if args.all {
-        "all images without at least one container associated to them"
-    } else {
-        "all dangling images"
-    };
+fn warning(args: &Args) -> String {
+    let images = prune::images_that_go(args.all);
     let filters: String = args.filter.iter().map(|filter| format!("  - {filter}\n")).collect();
     let filtered = if filters.is_empty() {
         filters
@@ -63,8 +52,8 @@ fn question(args: &Args) -> String {
         format!("\n  Items to be pruned will be filtered with:\n{filters}")
     };
     format!(
-        "WARNING! This will remove:\n  - all stopped containers\n  - {images}\n  \
-         - all files that nothing can use\n{filtered}\nAre you sure you want to continue?"
+        "This will remove:\n  - all stopped containers\n  - {images}\n  \
+         - all files that nothing can use\n{filtered}"
     )
 }
 
@@ -73,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_question_is_dockers() {
+    fn the_warning_is_dockers() {
         let mut args = Args {
             all: false,
             dry_run: false,
@@ -83,29 +72,27 @@ mod tests {
             wait: Wait { wait: false },
         };
         assert_eq!(
-            question(&args),
+            warning(&args),
             "\
-WARNING! This will remove:
+This will remove:
   - all stopped containers
   - all dangling images
   - all files that nothing can use
-
-Are you sure you want to continue?"
+"
         );
         args.all = true;
         args.filter = vec!["label=a=b".parse().unwrap()];
         assert_eq!(
-            question(&args),
+            warning(&args),
             "\
-WARNING! This will remove:
+This will remove:
   - all stopped containers
   - all images without at least one container associated to them
   - all files that nothing can use
 
   Items to be pruned will be filtered with:
   - label=a=b
-
-Are you sure you want to continue?"
+"
         );
     }
 }

@@ -11,6 +11,7 @@ pub mod help;
 pub mod inspect;
 pub mod listing;
 pub mod progress;
+pub mod ports;
 pub mod prompt;
 pub mod stdout;
 pub mod table;

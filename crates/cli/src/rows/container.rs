@@ -83,7 +83,7 @@ impl ContainerRow {
     }
 
     fn mounts(&self) -> String {
-        self.container.mounts.iter().map(|name| self.show.cut(name, 15)).collect::<Vec<_>>().join(",")
+        self.container.mounts.iter().map(|mount| self.show.cut(&mount.name, 15)).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -105,7 +105,7 @@ impl Row for ContainerRow {
         Column {
             name: "CreatedAt",
             header: "CREATED AT",
-            value: Cell::Text(|row| row.container.created.in_words(&row.show.zone)),
+            value: Cell::Text(|row| row.container.created.in_words(row.show.zone())),
         },
         Column {
             name: "RunningFor",
@@ -138,6 +138,7 @@ impl Row for ContainerRow {
 mod tests {
     use super::*;
     use crate::output::listing::Listing;
+    use engine::containers::Mounted;
     use jiff::tz::TimeZone;
     use model::{ContainerId, ImageId, Timestamp};
     use std::collections::BTreeMap;
@@ -154,16 +155,20 @@ mod tests {
             status: "Exited (7) About a minute ago".into(),
             exit_code: 7,
             labels: BTreeMap::from([("k".into(), "v".into()), ("a".into(), "b".into())]),
-            mounts: vec!["7fa104795b2646158703336a4f".into(), "/etc".into()],
+            mounts: ["7fa104795b2646158703336a4f", "/etc"]
+                .map(|name| Mounted { name: name.into(), destination: "/mnt".into() })
+                .into(),
             local_volumes: 1,
             networks: vec!["bridge".into()],
+            health: "none".into(),
+            exposed: Vec::new(),
             size_rw: Some(6),
             size_root_fs: Some(1_982_340),
         }
     }
 
     fn list(format: &str, named: &Named, trunc: bool, image: &str) -> String {
-        let show = Show { trunc, now: Timestamp::from_unix(1_600_000_090, 0), zone: TimeZone::UTC };
+        let show = Show { trunc, now: Timestamp::from_unix(1_600_000_090, 0), zone: TimeZone::UTC.into() };
         let row = ContainerRow::new(container(image), &Rc::new(show));
         Listing::parse(format, false, named).unwrap().render([row]).unwrap()
     }

@@ -40,7 +40,7 @@ impl HistoryRow {
     }
 
     fn created_at(&self) -> String {
-        self.created().rfc3339_seconds(&self.show.zone)
+        self.created().rfc3339_seconds(self.show.zone())
     }
 
     fn created_since(&self) -> String {
@@ -90,8 +90,8 @@ mod tests {
     use model::ImageId;
 
     fn list(human: bool, named: &Named) -> String {
-        let show =
-            Rc::new(Show { trunc: true, now: Timestamp::from_unix(1_600_000_130, 0), zone: TimeZone::UTC });
+        let now = Timestamp::from_unix(1_600_000_130, 0);
+        let show = Rc::new(Show { trunc: true, now, zone: TimeZone::UTC.into() });
         let step = |id, created, created_by: &str, size| HistoryRow {
             item: HistoryItem {
                 id,

@@ -131,7 +131,7 @@ impl Row for ImageRow {
         Column {
             name: "CreatedAt",
             header: "CREATED AT",
-            value: Cell::Text(|row| row.created().in_words(&row.show.zone)),
+            value: Cell::Text(|row| row.created().in_words(row.show.zone())),
         },
         Column { name: "Size", header: "SIZE", value: Cell::Text(|row| short_size(row.image.size)) },
         Column {
@@ -185,7 +185,7 @@ mod tests {
 
     fn list(format: &str, named: &Named, digests: bool, images: Vec<ImageSummary>) -> String {
         let now = Timestamp::from_unix(1_600_000_090, 0);
-        let show = Rc::new(Show { trunc: true, now, zone: TimeZone::UTC });
+        let show = Rc::new(Show { trunc: true, now, zone: TimeZone::UTC.into() });
         let rows = images.into_iter().flat_map(|image| ImageRow::of(image, digests, &show));
         Listing::parse(format, false, named).unwrap().render(rows).unwrap()
     }

@@ -9,6 +9,7 @@ pub mod mount;
 pub mod usage;
 pub mod volume;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -23,14 +24,18 @@ pub struct Show {
     pub trunc: bool,
     /// When the listing was made.
     pub now: Timestamp,
-    /// The user's time zone.
-    pub zone: TimeZone,
+    zone: OnceCell<TimeZone>,
 }
 
 impl Show {
     /// As `--no-trunc` says, now and here.
     pub fn new(no_trunc: bool) -> Self {
-        Self { trunc: !no_trunc, now: SystemTime::now().into(), zone: TimeZone::system() }
+        Self { trunc: !no_trunc, now: SystemTime::now().into(), zone: OnceCell::new() }
+    }
+
+    /// The user's time zone, which only some columns need: to find it out takes a look at hundreds of files.
+    pub fn zone(&self) -> &TimeZone {
+        self.zone.get_or_init(TimeZone::system)
     }
 
     /// `86727c24430b`, or the whole ID.

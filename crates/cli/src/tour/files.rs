@@ -14,9 +14,18 @@ pub fn ls(dir: &Path) -> io::Result<String> {
 
 /// A directory as `ls -ln` prints it, with long IDs shortened.
 pub fn ls_ln(dir: &Path) -> io::Result<String> {
+    long(dir, names(dir)?)
+}
+
+/// What `ls -lnA` prints: hidden names, too.
+pub fn ls_lna(dir: &Path) -> io::Result<String> {
+    long(dir, all_names(dir)?)
+}
+
+fn long(dir: &Path, names: Vec<String>) -> io::Result<String> {
     let mut rows = Vec::new();
     let mut blocks = 0;
-    for name in names(dir)? {
+    for name in names {
         let path = dir.join(&name);
         let meta = fs::symlink_metadata(&path)?;
         blocks += meta.blocks();
@@ -62,11 +71,16 @@ pub fn shorten(text: &str) -> String {
 }
 
 fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = all_names(dir)?;
+    names.retain(|name| !name.starts_with('.'));
+    Ok(names)
+}
+
+fn all_names(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
     }
-    names.retain(|name| !name.starts_with('.'));
     names.sort();
     Ok(names)
 }

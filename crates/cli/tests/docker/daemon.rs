@@ -72,7 +72,7 @@ impl<'a> Daemon<'a> {
             inside(&world.docker, world.dir(), &["--pid", "--fork", "--kill-child=KILL", "--mount-proc"]);
         command.args(["sh", "-c", UNTIL_INPUT_ENDS, "until-input-ends"]).arg(&world.docker.dockerd);
         command.arg("--data-root").arg(world.path("root")).arg("--exec-root").arg(world.path("exec"));
-        command.arg("--pidfile").arg(world.path("docker.pid")).args(["--storage-driver", "overlay2"]);
+        command.arg("--pidfile").arg(world.path("docker.pid")).args(["--storage-driver", world.driver]);
         command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
         command.arg(format!("--host=unix://{}", world.path("docker.sock").display()));
         command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
@@ -126,7 +126,12 @@ impl<'a> Daemon<'a> {
         let mut file: File = tempfile::tempfile().unwrap();
         file.write_all(input).unwrap();
         file.rewind().unwrap();
-        succeeded(args, self.command(args).stdin(file).output().unwrap())
+        self.docker_from(file, args)
+    }
+
+    /// Runs `docker ARG…` with an open file as its standard input.
+    pub fn docker_from(&self, input: File, args: &[&str]) -> String {
+        succeeded(args, self.command(args).stdin(input).output().unwrap())
     }
 
     /// Runs a container of the fixtures' image to its end, `docker run ARG…`, which must succeed. Returns what it

@@ -6,7 +6,7 @@
 //! root in turn; the daemon lives in a mount and a process namespace that end with the test, whatever happens.
 //!
 //! The images come from `tests/fixtures`: a few kilobytes with everything that a layer can hold, and with a program,
-//! `/bin/do`, that containers run.
+//! `/bin/do`, that containers run. The tests `real_*` take a real image instead, and are ignored unless asked for.
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, outside of #[test] functions
 
 mod archives;
@@ -15,25 +15,35 @@ mod damaged;
 mod emptied;
 mod from_docker;
 mod live;
+mod real_image;
+mod real_verbs;
 mod said;
 mod to_docker;
 mod witness;
 mod world;
 
-/// Makes a test for each witness out of each function `fn name(world: &World)`.
+/// Makes a test for each witness out of each function `fn name(world: &World)`; attributes are for the tests.
 macro_rules! witnessed {
-    ($($name:ident)*) => {
-        $(mod $name {
+    ($(#[$attribute:meta])* $($name:ident)*) => {
+        $crate::witnessed! { @each [$(#[$attribute])*] $($name)* }
+    };
+    (@each $attributes:tt $($name:ident)*) => {
+        $($crate::witnessed! { @one $attributes $name })*
+    };
+    (@one [$($attribute:tt)*] $name:ident) => {
+        mod $name {
             #[test]
+            $($attribute)*
             fn by_the_distributions_docker() {
                 $crate::witness::call($crate::witness::Witness::Distribution, module_path!(), super::$name);
             }
 
             #[test]
+            $($attribute)*
             fn by_the_newest_docker() {
                 $crate::witness::call($crate::witness::Witness::Newest, module_path!(), super::$name);
             }
-        })*
+        }
     };
 }
 pub(crate) use witnessed;

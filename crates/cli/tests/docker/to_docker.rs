@@ -64,15 +64,15 @@ fn images(tool: &impl Tool) -> Vec<String> {
 }
 
 /// What the layer store records of each layer, by chain ID; all but its random directory name.
-fn layer_records(world: &World) -> BTreeMap<String, [String; 3]> {
-    let layers = "image/overlay2/layerdb/sha256";
+pub fn layer_records(world: &World) -> BTreeMap<String, [String; 3]> {
+    let layers = format!("image/{}/layerdb/sha256", world.driver);
     let record = |chain: String| {
         let read =
-            |file: &str| fs::read_to_string(world.root(layers).join(&chain).join(file)).unwrap_or_default();
+            |file: &str| fs::read_to_string(world.root(&layers).join(&chain).join(file)).unwrap_or_default();
         let record = ["diff", "parent", "size"].map(read);
         (chain, record)
     };
-    world.names(layers).into_iter().map(record).collect()
+    world.names(&layers).into_iter().map(record).collect()
 }
 
 fn everything_made_by_layercake_is_dockers(world: &World) {

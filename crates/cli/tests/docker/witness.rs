@@ -20,7 +20,7 @@ pub enum Witness {
 }
 
 /// An installed Docker.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Docker {
     /// The tree that it runs in, if that is not the machine's own.
     pub tree: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub struct Docker {
 
 impl Witness {
     /// The installed Docker, or why there is none.
-    fn find(self) -> Result<Docker, String> {
+    pub fn find(self) -> Result<Docker, String> {
         match self {
             Self::Distribution => distribution(),
             Self::Newest => newest(),

@@ -15,13 +15,20 @@ use crate::witness::Docker;
 pub struct World {
     dir: TempDir,
     pub docker: Docker,
+    /// The storage driver that both use.
+    pub driver: &'static str,
 }
 
 impl World {
     pub fn new(docker: Docker) -> Self {
+        Self::on(docker, "overlay2")
+    }
+
+    /// A directory for another storage driver.
+    pub fn on(docker: Docker, driver: &'static str) -> Self {
         let dir = TempDir::with_prefix("layercake-witness-").unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
-        Self { dir, docker }
+        Self { dir, docker, driver }
     }
 
     /// A path in the directory, which a daemon and its clients see too.
@@ -54,7 +61,12 @@ impl World {
     /// `layercake ARG…` on the data root.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_layercake"));
-        command.arg("--root").arg(self.path("root")).args(args).env("TZ", "UTC").stdin(Stdio::null());
+        command.arg("--root").arg(self.path("root"));
+        // As with Docker, overlay2 is found by itself, and vfs has to be asked for.
+        if self.driver != "overlay2" {
+            command.args(["--storage-driver", self.driver]);
+        }
+        command.args(args).env("TZ", "UTC").stdin(Stdio::null());
         command
     }
 

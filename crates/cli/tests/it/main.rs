@@ -49,6 +49,7 @@ macro_rules! transcripts {
 transcripts! {
     containers
     copy
+    fuse_overlayfs
     help
     images
     inspect
@@ -60,6 +61,7 @@ transcripts! {
     streams
     system
     tag
+    union
 }
 
 /// `layercake images | head -1` and its like.

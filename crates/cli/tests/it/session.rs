@@ -131,6 +131,9 @@ impl Drop for Session {
     /// Nothing of the directory may stay mounted, whatever failed.
     fn drop(&mut self) {
         self.run("layercake umount --all");
+        for mount in sys::mount::table(self.dir.path()).unwrap_or_default().iter().rev() {
+            let _ = sys::mount::detach(&mount.target);
+        }
     }
 }
 

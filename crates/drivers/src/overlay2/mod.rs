@@ -1,136 +1,117 @@
-//! The driver `overlay2`: each layer keeps its own files only, and the kernel's OverlayFS makes the tree.
+//! The driver `overlay2`: the kernel's OverlayFS makes the tree (moby.md §8).
 //!
-//! The format is Docker's, file by file (moby.md §8); the files of one layer are in [`layer`]. Beside the layers, the
-//! home holds `l/`, where each layer has a short name, and `.layercake/` (see [`crate::aside`]).
+//! Where it does otherwise than Docker, beside what [`crate::stacked`] says:
 //!
-//! Where it does otherwise than Docker:
-//!
-//! - Layers are made aside and published by rename; `l/` gets the name after the layer is there, and loses it before
-//!   the layer goes, so that a crash leaves a layer without a name, which is found, and no name without a layer.
 //! - Mounts are made by the new mount API where the kernel has it: no page limit, up to 500 lowers.
-//! - A view for reading has neither upper nor work directory: the layer stays as it is.
-//! - Mounts are not counted. An overlay that is there already is taken for the layer's own.
-//! - `unmount` first tries to unmount for good. If a process still works in the tree it is detached as Docker does,
-//!   but `merged` stays, as the sign that the layer may still change ([`Damage::StrayMerged`](crate::Damage)).
 //! - On kernels that were told to rename directories by redirect or to copy up metadata alone (module parameters
 //!   `redirect_dir`, `metacopy`), mounts turn that off: `diff` reads the upper directory only.
 
-mod check;
-mod layer;
-mod mount;
 mod probe;
-mod stage;
 
 use std::ffi::OsStr;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
-use changeset::{Applied, Applier, Change, DiffStats, Lowers, XattrSpace};
-use model::{CacheId, LinkId};
-use sys::{OwnedFd, Root, dir, meta, tree};
+use changeset::{Marks, Whiteouts, XattrSpace};
+use sys::mount::{Branch, Overlay};
+use sys::{OwnedFd, dir};
 
-use crate::driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
+use crate::driver::Capabilities;
 use crate::select::{Config, DriverOption};
-use crate::{Error, Finding, Result, Stage, Swept, aside};
-use layer::{DIFF, LINKS, Layer, MERGED, WORK};
+use crate::stacked::{Stacked, Tree, Union};
+use crate::{Error, Result, aside};
 
-pub(crate) const NAME: &str = "overlay2";
+/// Layers stacked by the kernel's OverlayFS.
+pub type Overlay2 = Stacked<KernelOverlay>;
 
-/// Layers stacked by the kernel's OverlayFS. Its format is described at the top of the source file.
+/// The kernel's OverlayFS.
 #[derive(Debug)]
-pub struct Overlay2 {
-    home: OwnedFd,
-    path: PathBuf,
-    links: OwnedFd,
-    max_lowers: usize,
+pub struct KernelOverlay {
     user_namespace: bool,
-    options: OnceLock<mount::Options>,
+    options: OnceLock<Options>,
 }
 
-impl Overlay2 {
-    /// Opens the driver's home in the data root, and makes it if it is not there (0710, `l/` 0700).
-    ///
-    /// # Errors
-    /// [`Error::Option`]; [`Error::Unsupported`] for a file system that OverlayFS cannot use.
-    pub fn open(config: &Config) -> Result<Self> {
-        for option in config.options()? {
-            check_option(&option, &config.root)?;
-        }
-        let home = dir::ensure(dir::open_path(&config.root)?, OsStr::new(NAME), 0o710)?;
-        let fresh = meta::find(&home, OsStr::new(LINKS))?.is_none();
-        let links = dir::ensure(&home, OsStr::new(LINKS), 0o700)?;
-        if fresh && dir::list(&home)?.iter().any(|entry| entry.kind.is_none()) {
-            let what =
-                "the file system does not tell the kinds of directory entries (d_type); OverlayFS needs that";
-            return Err(Error::Unsupported { driver: NAME, what });
-        }
-        Ok(Self {
-            home,
-            path: config.root.join(NAME),
-            links,
-            max_lowers: config.max_lowers,
-            user_namespace: config.user_namespace,
-            options: OnceLock::new(),
-        })
+/// The mount options of this kernel.
+type Options = Vec<(&'static str, Option<&'static str>)>;
+
+/// A directory without anything in it: what is below a base layer in a view for reading, for an overlay needs two.
+const EMPTY: &str = "empty";
+
+impl KernelOverlay {
+    fn options(&self) -> &Options {
+        self.options.get_or_init(|| options(self.user_namespace))
     }
 
     fn xattr_space(&self) -> XattrSpace {
         if self.user_namespace { XattrSpace::User } else { XattrSpace::Trusted }
     }
+}
 
-    /// The published layer.
-    fn published(&self, id: &CacheId) -> Result<Layer> {
-        let missing = || Error::NoLayer(id.clone());
-        self.layer_in(&self.home, &self.path, id)?.ok_or_else(missing)
-    }
+impl Union for KernelOverlay {
+    const NAME: &'static str = "overlay2";
+    const WORK_MODE: u32 = 0o700;
+    const NO_QUOTA: &'static str =
+        "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
 
-    /// The layer in the stage.
-    fn staged(&self, stage: &Stage, id: &CacheId) -> Result<Layer> {
-        self.layer_in(stage.fd(), stage.path(), id)?.ok_or_else(|| Error::NoLayer(id.clone()))
-    }
-
-    /// The layer in the stage, else the published one.
-    fn find(&self, stage: Option<&Stage>, id: &CacheId) -> Result<Layer> {
-        if let Some(stage) = stage
-            && let Some(layer) = self.layer_in(stage.fd(), stage.path(), id)?
-        {
-            return Ok(layer);
+    fn new(config: &Config) -> Result<Self> {
+        for option in config.options()? {
+            check_option(&option, &config.root)?;
         }
-        self.published(id)
+        Ok(Self { user_namespace: config.user_namespace, options: OnceLock::new() })
     }
 
-    fn layer_in(&self, parent: &OwnedFd, path: &Path, id: &CacheId) -> Result<Option<Layer>> {
-        let name = layer_name(id)?;
-        match dir::open(parent, name) {
-            Ok(fd) => Ok(Some(Layer { id: id.clone(), fd, path: path.join(name) })),
-            Err(e) if e.is_not_found() => Ok(None),
-            Err(e) => Err(e.into()),
+    fn check_home(&self, home: &OwnedFd) -> Result<()> {
+        if dir::list(home)?.iter().any(|entry| entry.kind.is_none()) {
+            let what =
+                "the file system does not tell the kinds of directory entries (d_type); OverlayFS needs that";
+            return Err(Error::Unsupported { driver: Self::NAME, what });
         }
+        Ok(())
     }
 
-    /// The layer that has this short name.
-    fn resolve(&self, link: &LinkId) -> Result<Option<CacheId>> {
-        match dir::read_link(&self.links, OsStr::new(&link.to_string())) {
-            Ok(target) => Ok(layer::parse_target(&target)),
-            Err(e) if e.is_not_found() || e.errno == sys::Errno::INVAL => Ok(None),
-            Err(e) => Err(e.into()),
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            independent_layers: true,
+            page_cache_sharing: true,
+            mounts: true,
+            read_only_views: true,
+            quota: false,
         }
     }
 
-    /// The lowers of a layer, nearest first, by short name and id.
-    fn lowers(&self, stage: Option<&Stage>, layer: &Layer) -> Result<Vec<(LinkId, CacheId)>> {
-        let links = layer.lower()?.unwrap_or_default();
-        links.into_iter().map(|link| Ok((link, self.lower_id(stage, layer, link)?))).collect()
+    fn whiteouts(&self) -> Whiteouts {
+        Whiteouts::Overlay(self.xattr_space())
     }
 
-    /// The layer that `lower` of `layer` names so.
-    fn lower_id(&self, stage: Option<&Stage>, layer: &Layer, link: LinkId) -> Result<CacheId> {
-        let id = match stage.and_then(|stage| stage.linked(&link)) {
-            Some(id) => Some(id),
-            None => self.resolve(&link)?,
-        };
-        id.ok_or_else(|| layer.finding(crate::Damage::DanglingLower(link)).into())
+    fn marks(&self) -> Marks {
+        self.xattr_space().into()
+    }
+
+    fn status(&self, home: &OwnedFd, path: &Path) -> Result<Vec<(String, String)>> {
+        let found = probe::probe(home, path, self)?;
+        let line = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
+        Ok(vec![
+            line("Backing Filesystem", &crate::backing::name(path)?),
+            line("Supports d_type", &found.d_type),
+            line("Using metacopy", &found.metacopy),
+            line("Native Overlay Diff", &found.native_diff),
+            line("userxattr", &self.user_namespace),
+        ])
+    }
+
+    fn mount(&self, mut tree: Tree<'_>, target: &Path) -> Result<()> {
+        if tree.lowers.len() < 2 && tree.upper.is_none() {
+            let beside = dir::ensure(tree.home, OsStr::new(aside::NAME), 0o700)?;
+            let fd = dir::ensure(&beside, OsStr::new(EMPTY), 0o755)?;
+            tree.lowers.push(Branch { fd, path: Path::new(aside::NAME).join(EMPTY) });
+        }
+        let Tree { lowers, upper, path, .. } = tree;
+        let overlay = Overlay { lowers, upper, options: self.options().clone(), home: path };
+        Ok(overlay.mount(target).map(drop)?)
+    }
+
+    fn has_ended(_: &OwnedFd) -> Result<bool> {
+        Ok(true)
     }
 }
 
@@ -154,172 +135,25 @@ fn check_option(option: &DriverOption, root: &Path) -> Result<()> {
     Err(Error::Option(text))
 }
 
-/// The name of a layer's directory; the home has other names too.
-fn layer_name(id: &CacheId) -> Result<&OsStr> {
-    if id.as_str() == LINKS || aside::is_hidden(id.as_str()) {
-        return Err(Error::Reserved(id.clone()));
+/// Docker's options for this kernel (moby.md §8.2), and those that keep uppers readable without a mount.
+pub(super) fn options(user_namespace: bool) -> Options {
+    let parameter = |name: &str| {
+        let value = std::fs::read_to_string(Path::new("/sys/module/overlay/parameters").join(name));
+        value.ok().map(|value| value.trim().to_owned())
+    };
+    let is_on = |name: &str| parameter(name).is_some_and(|value| value == "Y");
+    let mut options = Options::new();
+    if parameter("index").is_some() {
+        options.push(("index", Some("off")));
     }
-    Ok(OsStr::new(id.as_str()))
-}
-
-impl Driver for Overlay2 {
-    fn name(&self) -> &'static str {
-        NAME
+    if user_namespace {
+        // With userxattr neither redirects nor metacopy are possible.
+        options.push(("userxattr", None));
+        return options;
     }
-
-    fn home(&self) -> &Path {
-        &self.path
+    if is_on("redirect_dir") || is_on("metacopy") {
+        options.push(("redirect_dir", Some("off")));
+        options.push(("metacopy", Some("off")));
     }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            independent_layers: true,
-            page_cache_sharing: true,
-            mounts: true,
-            read_only_views: true,
-            quota: false,
-        }
-    }
-
-    fn status(&self) -> Result<Vec<(String, String)>> {
-        let found = probe::probe(self)?;
-        let line = |name: &str, value: &dyn ToString| (name.to_owned(), value.to_string());
-        Ok(vec![
-            line("Backing Filesystem", &crate::backing::name(&self.path)?),
-            line("Supports d_type", &found.d_type),
-            line("Using metacopy", &found.metacopy),
-            line("Native Overlay Diff", &found.native_diff),
-            line("userxattr", &self.user_namespace),
-        ])
-    }
-
-    fn stage(&self) -> Result<Stage> {
-        aside::stage(&self.home, &self.path)
-    }
-
-    fn prepare(&self, stage: &Stage, id: &CacheId, parent: Option<&CacheId>, kind: LayerKind) -> Result<()> {
-        self.prepare_layer(stage, id, parent, kind)
-    }
-
-    fn rebase(&self, stage: &Stage, id: &CacheId, parent: &CacheId) -> Result<()> {
-        self.rebase_layer(stage, id, parent)
-    }
-
-    fn applier(&self, stage: &Stage, id: &CacheId, unpack: &Unpack) -> Result<Applier> {
-        self.applier_of(stage, id, unpack)
-    }
-
-    fn finish(&self, stage: &Stage, id: &CacheId, applied: Applied) -> Result<u64> {
-        self.finish_layer(stage, id, applied)
-    }
-
-    fn staged_root(&self, stage: &Stage, id: &CacheId) -> Result<Root> {
-        self.staged(stage, id)?.root()
-    }
-
-    fn view(&self, stage: Option<&Stage>, id: &CacheId) -> Result<Lowers> {
-        self.view_of(stage, &self.find(stage, id)?)
-    }
-
-    fn publish(&self, stage: &Stage, ids: &[CacheId]) -> Result<()> {
-        self.publish_layers(stage, ids)
-    }
-
-    fn exists(&self, id: &CacheId) -> Result<bool> {
-        Ok(self.layer_in(&self.home, &self.path, id)?.is_some())
-    }
-
-    fn list(&self) -> Result<Vec<CacheId>> {
-        let entries = dir::list(&self.home)?.into_iter();
-        let dirs = entries.filter(|e| e.kind.is_none_or(|kind| kind == sys::FileKind::Dir));
-        let ids = dirs.filter_map(|e| CacheId::parse(e.name.to_str()?).ok());
-        Ok(ids.filter(|id| layer_name(id).is_ok()).collect())
-    }
-
-    fn layer_root(&self, id: &CacheId) -> Result<Root> {
-        self.published(id)?.root()
-    }
-
-    fn mount(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
-        self.mount_layer(id, access)
-    }
-
-    fn unmount(&self, id: &CacheId) -> Result<bool> {
-        self.unmount_layer(&self.published(id)?)
-    }
-
-    fn mounted(&self, id: &CacheId) -> Result<Option<PathBuf>> {
-        let layer = self.published(id)?;
-        let mounted = sys::mount::at(&layer.fd, OsStr::new(MERGED))?;
-        Ok(mounted.map(|_| layer.path.join(MERGED)))
-    }
-
-    fn changes(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<Vec<Change>> {
-        let layer = self.published(id)?;
-        let lowers = self.lowers_of(None, &layer)?;
-        Ok(changeset::changes::upper_changes(&layer.root()?, &lowers, self.xattr_space())?)
-    }
-
-    fn diff(&self, id: &CacheId, _parent: Option<&CacheId>, out: &mut dyn Write) -> Result<DiffStats> {
-        Ok(changeset::diff::write_upper(&self.published(id)?.root()?, self.xattr_space(), out)?)
-    }
-
-    fn usage(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<u64> {
-        Ok(tree::size(self.published(id)?.root()?)?)
-    }
-
-    fn usage_stamp(&self, id: &CacheId) -> Result<Option<Stamp>> {
-        self.stamp(&self.published(id)?)
-    }
-
-    fn metadata(&self, id: &CacheId) -> Result<Vec<(String, String)>> {
-        let layer = self.published(id)?;
-        let lowers = self.lowers(None, &layer)?;
-        let path = |id: &CacheId, name: &str| format!("{}/{id}/{name}", self.path.display());
-        let mut data = Vec::with_capacity(4);
-        if !lowers.is_empty() {
-            let dirs: Vec<String> = lowers.iter().map(|(_, lower)| path(lower, DIFF)).collect();
-            data.push(("LowerDir".to_owned(), dirs.join(":")));
-        }
-        for (key, name) in [("MergedDir", MERGED), ("UpperDir", DIFF), ("WorkDir", WORK)] {
-            data.push((key.to_owned(), path(id, name)));
-        }
-        Ok(data)
-    }
-
-    fn discard(&self, id: &CacheId) -> Result<()> {
-        let Some(layer) = self.layer_in(&self.home, &self.path, id)? else { return Ok(()) };
-        self.discard_layer(&layer)
-    }
-
-    fn sync(&self) -> Result<()> {
-        // Short names first: one that leads to no layer would stay for ever.
-        dir::sync(&self.links)?;
-        Ok(dir::sync(&self.home)?)
-    }
-
-    fn has_trash(&self) -> Result<bool> {
-        aside::has_trash(&self.home)
-    }
-
-    fn sweep(&self) -> Result<Swept> {
-        aside::sweep(&self.home, &self.path)
-    }
-
-    fn check(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<Vec<Finding>> {
-        self.check_layer(id, parent)
-    }
-
-    fn check_home(&self) -> Result<Vec<Finding>> {
-        self.check_links()
-    }
-
-    fn repair(&self, finding: &Finding) -> Result<()> {
-        self.repair_damage(finding)
-    }
-}
-
-/// Whether two descriptors or names are the same file.
-fn same(a: &meta::Meta, b: &meta::Meta) -> bool {
-    (a.dev, a.ino) == (b.dev, b.ino)
+    options
 }

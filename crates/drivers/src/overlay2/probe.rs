@@ -6,7 +6,7 @@ use std::path::Path;
 use sys::mount::{Branch, Overlay};
 use sys::{Errno, OwnedFd, dir, meta, tree, xattr};
 
-use super::{Overlay2, mount};
+use super::{KernelOverlay, Options, Overlay2, options};
 use crate::select::Config;
 use crate::{Error, Result, aside};
 
@@ -27,8 +27,7 @@ impl Overlay2 {
     pub(crate) fn supported(config: &Config) -> Result<(), String> {
         let probe = || {
             let root = dir::open_path(&config.root)?;
-            Ok(probe_in(&root, &config.root, &mount::options(config.user_namespace), config.user_namespace)?
-                .d_type)
+            Ok(probe_in(&root, &config.root, &options(config.user_namespace), config.user_namespace)?.d_type)
         };
         match probe() {
             Ok(true) => Ok(()),
@@ -41,15 +40,14 @@ impl Overlay2 {
 }
 
 /// Tries out the home's file system with the options of this driver's mounts.
-pub(super) fn probe(driver: &Overlay2) -> Result<Found> {
-    let beside = dir::ensure(&driver.home, OsStr::new(aside::NAME), 0o700)?;
-    let path = driver.path.join(aside::NAME);
-    probe_in(&beside, &path, &mount::options(driver.user_namespace), driver.user_namespace)
+pub(super) fn probe(home: &OwnedFd, path: &Path, union: &KernelOverlay) -> Result<Found> {
+    let beside = dir::ensure(home, OsStr::new(aside::NAME), 0o700)?;
+    probe_in(&beside, &path.join(aside::NAME), union.options(), union.user_namespace)
 }
 
 /// Tries it out in a directory of its own, from a thread with a mount namespace of its own: a process that dies half
 /// way leaves some empty directories and no mount.
-fn probe_in(parent: &OwnedFd, path: &Path, options: &mount::Options, user: bool) -> Result<Found> {
+fn probe_in(parent: &OwnedFd, path: &Path, options: &Options, user: bool) -> Result<Found> {
     let name = OsString::from(format!("probe-{:016x}", u64::from_le_bytes(sys::process::random())));
     dir::mkdir(parent, &name, 0o700)?;
     let d_type = dir::list(parent)?.iter().any(|e| e.name == name && e.kind.is_some());
@@ -62,7 +60,7 @@ fn probe_in(parent: &OwnedFd, path: &Path, options: &mount::Options, user: bool)
 }
 
 /// Mounts two layers, changes things in the merged tree, and looks at the upper directory.
-fn try_out(path: &Path, options: &mount::Options, user: bool) -> Result<(bool, bool)> {
+fn try_out(path: &Path, options: &Options, user: bool) -> Result<(bool, bool)> {
     let space = if user { "user" } else { "trusted" };
     let attribute = |name: &str| OsString::from(format!("{space}.overlay.{name}"));
     sys::mount::private_namespace()?;

@@ -66,6 +66,7 @@ impl Check<'_> {
             Damage::DanglingLower(_) => "dangling-lower",
             Damage::NoWork => "missing-work",
             Damage::StrayMerged => "stray-merged",
+            Damage::DeadMount => "dead-mount",
             Damage::DanglingShortName(_) => "dangling-link",
             _ => "damaged-directory",
         };

@@ -5,20 +5,15 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map};
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use archive::tar::{Entry, Kind, Sink, SparseMap, Timestamp, Writer};
+use archive::tar::{Entry, Kind, Sink, Writer};
+use changeset::entry::{self, BUFFER};
 use changeset::{Found, Lowers};
-use sys::{FileKind, Meta, OwnedFd, dir, file, meta, xattr};
+use sys::{FileKind, OwnedFd, dir, file, meta};
 
 use super::paths;
 use crate::{Error, Result};
-
-/// Bytes that a file is read in at a time.
-const BUFFER: usize = 256 << 10;
-/// Holes of less than this are written out: not everybody reads sparse entries.
-const WORTH_A_MAP: u64 = 1 << 20;
 
 /// Gives what is at `start` (a path without links) to the sink. There it is called `name`; the names of what is in it
 /// follow from that. An empty name leaves the start itself out.
@@ -109,7 +104,7 @@ impl<S: Sink<Error = Error>> Walk<'_, S> {
         if meta.nlink > 1 {
             if let Some(first) = self.links.get(&(meta.dev, meta.ino)) {
                 let link = first.clone();
-                return self.emit(&Entry { link, ..header(name, Kind::HardLink, meta) });
+                return self.emit(&Entry { link, ..entry::header(name, Kind::HardLink, meta) });
             }
             self.links.insert((meta.dev, meta.ino), name.to_vec());
         }
@@ -128,29 +123,12 @@ impl<S: Sink<Error = Error>> Walk<'_, S> {
 
     fn directory(&mut self, path: &Path, name: &[u8], found: &Found) -> Result<()> {
         let fd = self.layers.root(found.layer).dir_nofollow(path)?;
-        let mut entry = header(name, Kind::Directory, &found.meta);
-        if !entry.path.ends_with(b"/") {
-            entry.path.push(b'/');
-        }
-        entry.xattrs = xattrs(xattr::list_fd(&fd)?, |key| xattr::get_fd(&fd, key))?;
-        self.emit(&entry)
+        self.emit(&entry::directory(name, &fd, &found.meta)?)
     }
 
     fn special(&mut self, path: &Path, leaf: &OsStr, name: &[u8], found: &Found) -> Result<()> {
         let parent = self.parent(path, found.layer)?;
-        let kind = match found.meta.kind {
-            FileKind::Symlink => Kind::Symlink,
-            FileKind::CharDevice => Kind::CharDevice,
-            FileKind::BlockDevice => Kind::BlockDevice,
-            _ => Kind::Fifo,
-        };
-        let mut entry = header(name, kind, &found.meta);
-        entry.xattrs = xattrs(xattr::list(parent, leaf)?, |key| xattr::get(parent, leaf, key))?;
-        match kind {
-            Kind::Symlink => entry.link = dir::read_link(parent, leaf)?.into_encoded_bytes(),
-            Kind::Fifo => {}
-            _ => (entry.devmajor, entry.devminor) = found.meta.rdev,
-        }
+        let entry = entry::special(name, parent, leaf, &found.meta)?;
         self.emit(&entry)
     }
 
@@ -158,11 +136,11 @@ impl<S: Sink<Error = Error>> Walk<'_, S> {
         let fd = dir::open_file(self.parent(path, found.layer)?, leaf)?;
         // Of the file that is open, in case the name was given to another one.
         let meta = meta::of_fd(&fd)?;
-        let mut entry = header(name, Kind::Regular, &meta);
-        entry.xattrs = xattrs(xattr::list_fd(&fd)?, |key| xattr::get_fd(&fd, key))?;
-        let extents = content(&fd, &meta, &mut entry)?;
+        let (entry, extents) = entry::regular(name, &fd, &meta)?;
         self.sink.entry(&entry)?;
-        file::advise_sequential(&fd);
+        if meta.size > BUFFER as u64 {
+            file::advise_sequential(&fd);
+        }
         for (offset, length) in extents {
             let mut done = 0;
             while done < length {
@@ -177,51 +155,6 @@ impl<S: Sink<Error = Error>> Walk<'_, S> {
         }
         self.sink.end_entry()
     }
-}
-
-/// An entry with what all kinds have.
-fn header(name: &[u8], kind: Kind, meta: &Meta) -> Entry {
-    let mut entry = Entry::new(name, kind);
-    entry.mode = meta.mode;
-    entry.uid = meta.uid;
-    entry.gid = meta.gid;
-    entry.mtime = Timestamp { secs: meta.mtime.secs, nanos: meta.mtime.nanos };
-    entry
-}
-
-/// Fills in size and map of a regular file, and says what parts of it are to be written.
-fn content(fd: &OwnedFd, meta: &Meta, entry: &mut Entry) -> Result<Vec<(u64, u64)>> {
-    entry.size = meta.size;
-    if meta.size.saturating_sub(meta.allocated) >= WORTH_A_MAP {
-        let extents = file::extents(fd, meta.size)?;
-        let data = extents.iter().map(|(_, length)| length).sum();
-        if meta.size - data >= WORTH_A_MAP {
-            entry.size = data;
-            entry.sparse = Some(SparseMap { extents: extents.clone(), real_size: meta.size });
-            return Ok(extents);
-        }
-    }
-    Ok(if meta.size == 0 { Vec::new() } else { vec![(0, meta.size)] })
-}
-
-/// The attributes that belong to a file, and are neither OverlayFS's notes nor this host's labels.
-fn xattrs(
-    keys: Vec<OsString>,
-    get: impl Fn(&OsStr) -> sys::Result<Option<Vec<u8>>>,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let mut kept = Vec::new();
-    for key in keys {
-        let host_label =
-            ["security.selinux", "security.evm", "security.ima"].iter().any(|label| key == *label);
-        if !host_label
-            && !xattr::is_overlay(&key)
-            && let Some(value) = get(&key)?
-        {
-            kept.push((key.as_bytes().to_vec(), value));
-        }
-    }
-    kept.sort_unstable();
-    Ok(kept)
 }
 
 /// Writes entries as an archive.

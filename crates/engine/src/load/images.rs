@@ -38,6 +38,11 @@ pub(crate) fn find(source: &Source, platform: Option<&Platform>) -> Result<Vec<I
         return entries.iter().map(|entry| docker_image(source, entry, platform)).collect();
     }
     let Some(index) = source.find("index.json")? else {
+        if source.has_layers() {
+            return Err(Error::invalid(
+                "the archive is incomplete: it has layers, but neither manifest.json nor index.json",
+            ));
+        }
         return Err(Error::invalid(
             "neither manifest.json nor index.json found: not an archive of docker save, nor an OCI layout \
              (an archive of files, as docker export makes it, is read by `import`)",

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::{Read, Seek};
+use std::io::{ErrorKind, Read, Seek};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use archive::compress::{self, Compression};
-use archive::tar;
+use archive::{TarFault, tar};
 use model::progress::{Phase, Progress};
 use sys::{OwnedFd, Root};
 
@@ -150,7 +150,12 @@ impl Source {
         progress.start("archive", Phase::Reading, None);
         let mut buf = vec![0; 1 << 20];
         loop {
-            let n = plain.read(&mut buf).map_err(Error::io("read", "archive"))?;
+            let n = plain.read(&mut buf).map_err(|e| match e.kind() {
+                ErrorKind::UnexpectedEof => Error::invalid(format!(
+                    "the archive is incomplete, its compressed stream breaks off: {e}"
+                )),
+                _ => Error::io("read", "archive")(e),
+            })?;
             if n == 0 {
                 break;
             }
@@ -165,9 +170,14 @@ impl Source {
     /// Finds the members of a plain tar file.
     fn index(file: std::fs::File) -> Result<Self> {
         let fd = Arc::new(OwnedFd::from(file.try_clone().map_err(Error::io("open", "archive"))?));
+        let len = file.metadata().map_err(Error::io("stat", "archive"))?.len();
         let mut reader = tar::Reader::seekable(file, tar::Limits::default());
         let mut members = HashMap::new();
-        while let Some(tar::Member { entry, offset }) = reader.next_member()? {
+        let mut last = None;
+        while let Some(tar::Member { entry, offset }) =
+            reader.next_member().map_err(|e| incomplete(e, len, last.as_ref()))?
+        {
+            last = Some((entry.path.clone(), offset + entry.size));
             let member = match entry.kind {
                 tar::Kind::Regular if entry.sparse.is_none() => {
                     Member::File(Blob { file: fd.clone(), offset, len: entry.size })
@@ -207,10 +217,33 @@ impl Source {
         }
     }
 
+    /// Whether it has members that only archives of images have.
+    pub fn has_layers(&self) -> bool {
+        match self {
+            Self::Archive(members) => {
+                members.keys().any(|name| name.starts_with(b"blobs/") || name.ends_with(b"/layer.tar"))
+            }
+            Self::Layout(_) => false,
+        }
+    }
+
     /// The blob called `name`, which has to be there.
     pub fn get(&self, name: &str) -> Result<Blob> {
         self.find(name)?.ok_or_else(|| Error::invalid(format!("the archive has no member {name}")))
     }
+}
+
+/// Says of an archive of `len` bytes that breaks off where it does; `last` is the name and the end of its last member.
+fn incomplete(error: archive::Error, len: u64, last: Option<&(Vec<u8>, u64)>) -> Error {
+    let archive::Error::Tar { fault: TarFault::Truncated(_), .. } = error else { return error.into() };
+    let at = match last {
+        Some((name, end)) => {
+            let name = String::from_utf8_lossy(name);
+            if *end > len { format!("in the middle of {name}") } else { format!("after {name}") }
+        }
+        None => "in its first header".to_owned(),
+    };
+    Error::invalid(format!("the archive is incomplete: it ends after {len} bytes, {at}"))
 }
 
 fn parent(path: &[u8]) -> &[u8] {

@@ -3,6 +3,7 @@
 //! | module | subject |
 //! | --- | --- |
 //! | [`replay`] | the power fails after each change that a verb makes |
+//! | [`heal`] | the power fails while a load heals a damaged layer
 //! | [`kill`] | a process is killed at random moments |
 //! | [`crowd`] | many processes at once |
 //! | [`faults`] | a full disk, a read-only one, files that may not grow |
@@ -19,6 +20,7 @@ mod chance;
 mod child;
 mod crowd;
 mod faults;
+mod heal;
 mod hostile;
 mod kill;
 mod replay;

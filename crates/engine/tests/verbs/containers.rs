@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
+use engine::Error;
+use engine::commit::CommitOptions;
 use engine::containers::{ContainerSummary, ListContainers};
+use engine::copy::CopyOptions;
+use model::Silent;
 use serde_json::json;
 
 use crate::world::{Image, World};
@@ -26,6 +30,30 @@ impl World {
         let id = self.engine.find_container(name).unwrap();
         let mount = self.engine.store().mounts().get(&id).unwrap();
         self.engine.driver().mount(&mount.mount_id.into(), drivers::Access::Write).unwrap()
+    }
+}
+
+/// Each of these once told of a layer or a file that is missing.
+#[test]
+fn a_container_that_was_removed_meanwhile_is_no_such_container() {
+    let world = World::with_image();
+    let id = world.create("box", "x:1");
+    world.engine.remove_container(&id, false).unwrap();
+    let (engine, path) = (&world.engine, Path::new("/base"));
+    let mut out = Vec::new();
+    let failures = [
+        engine.diff(&id).err(),
+        engine.mount(&id, drivers::Access::Write).err(),
+        engine.unmount(&id).err(),
+        engine.commit(&id, &CommitOptions::default()).err(),
+        engine.export(&id, &mut out, &Silent).err(),
+        engine.copy_from(&id, path, false, &mut out).err(),
+        engine.copy_to(&id, path, Box::new(std::io::empty())).err(),
+        engine.copy_out(&id, path, world.tmp.path(), CopyOptions::default()).err(),
+        engine.copy_in(world.tmp.path(), &id, path, CopyOptions::default()).err(),
+    ];
+    for failure in failures {
+        assert!(matches!(failure, Some(Error::NoSuchContainer(_))), "{failure:?}");
     }
 }
 
@@ -121,7 +149,8 @@ fn command_labels_mounts_and_networks() {
     let shown = world.ps("box");
     assert_eq!(shown.command, "sh -c 'echo a b'");
     assert_eq!(shown.labels.get("k").map(String::as_str), Some("v"));
-    assert_eq!((shown.mounts, shown.local_volumes), (vec!["data".to_owned(), "/host/dir".to_owned()], 1));
+    let mounts: Vec<&str> = shown.mounts.iter().map(|mount| mount.name.as_str()).collect();
+    assert_eq!((mounts, shown.local_volumes), (vec!["data", "/host/dir"], 1));
     assert_eq!(shown.networks, ["bridge", "net"]);
     let document = world.engine.inspect_container(&id, false).unwrap();
     let source = world.tmp.path().join("volumes/data/_data");

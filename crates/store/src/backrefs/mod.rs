@@ -52,14 +52,12 @@ impl Backrefs<'_> {
         self.users(Table::Layers, &chain.hex(), usize::MAX, |user| self.stands_on(user, chain))
     }
 
-    /// Whether anybody uses this layer, or a running command holds it ([`Work::hold`](crate::Work::hold)). Stops at
-    /// the first who does.
+    /// Whether anybody uses this layer. Stops at the first who does.
     ///
     /// # Errors
     /// System calls.
     pub fn layer_in_use(&self, chain: &ChainId) -> Result<bool> {
-        let first = self.users(Table::Layers, &chain.hex(), 1, |user| self.stands_on(user, chain))?;
-        Ok(!first.is_empty() || crate::work::is_held(self.root, chain)?)
+        Ok(!self.users(Table::Layers, &chain.hex(), 1, |user| self.stands_on(user, chain))?.is_empty())
     }
 
     fn stands_on(&self, user: &User, chain: &ChainId) -> Result<bool> {

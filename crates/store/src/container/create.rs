@@ -4,7 +4,7 @@ use model::config::ContainerConfig;
 use model::{ContainerId, ContainerName, ImageId, Platform, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Container, State, object};
+use super::{Container, object};
 use crate::error::Result;
 
 /// A container that is about to be made.
@@ -92,8 +92,7 @@ impl NewContainer<'_> {
             "ResolvConfPath": "",
             "LocalLogCacheMeta": {"HaveNotifyEnabled": false},
         });
-        let document = object(document);
-        Ok(Container { id: self.id, config: self.config.clone(), state: State::default(), document })
+        Container::new(self.id, &object(document))
     }
 }
 

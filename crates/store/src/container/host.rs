@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{HOST_CONFIG, encode, object, parse_object};
+use super::{HOST_CONFIG, encode, object, object_text};
 use crate::error::Result;
 use crate::finding::Damage;
 
@@ -19,8 +19,10 @@ impl HostConfig {
         Self { document: default_host_config(if cgroup_v2 { "private" } else { "host" }) }
     }
 
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Damage> {
-        Ok(Self { document: parse_object(HOST_CONFIG, bytes)? })
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, Damage> {
+        let text = object_text(HOST_CONFIG, bytes)?;
+        let document = serde_json::from_str(&text).map_err(|e| Damage::invalid(HOST_CONFIG, e))?;
+        Ok(Self { document })
     }
 
     /// The document as it is stored: Go's JSON, and a newline.

@@ -1,19 +1,21 @@
 //! A container's two documents, `config.v2.json` and `hostconfig.json` (`docs/format/containers.md`).
 //!
-//! Daemons of many versions write these files, each with fields of its own. So a document is kept as it was read, and
-//! what is asked of it is looked up in it; what is edited leaves everything else as it was.
+//! Daemons of many versions write these files, each with fields of its own. So a document is kept as the text that was
+//! read, and what is edited leaves everything else as it was. Of a container's document, what lists show is read at
+//! once; the rest only for those who ask for the whole, since a store has thousands of containers.
 
 mod create;
 mod host;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use model::config::ContainerConfig;
+use model::config::{ContainerConfig, Empty};
 use model::{ContainerId, ContainerName, ImageId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::Damage;
 
 pub use create::NewContainer;
@@ -26,111 +28,125 @@ pub(crate) const HOST_CONFIG: &str = "hostconfig.json";
 /// `config.v2.json`: what a container is, and how it fares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Container {
+    text: String,
+    fields: Fields,
+}
+
+/// What is read of a document at once. As in Go, `null` counts as absent.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Fields {
+    #[serde(rename = "ID")]
     id: ContainerId,
     config: ContainerConfig,
     state: State,
-    document: Map<String, Value>,
+    name: Option<String>,
+    created: Option<Timestamp>,
+    path: Option<String>,
+    args: Option<Vec<String>>,
+    image: Option<String>,
+    driver: Option<String>,
+    network_settings: Option<NetworkSettings>,
+    mount_points: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NetworkSettings {
+    networks: Option<BTreeMap<String, Empty>>,
 }
 
 impl Container {
     /// Reads a document. `Config` and `State` have to be there: without them a daemon crashes at its start.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Damage> {
-        let document = parse_object(CONFIG, bytes)?;
-        let part = |name: &str| match document.get(name) {
-            Some(value) if !value.is_null() => Ok(value.clone()),
-            _ => Err(Damage::invalid(CONFIG, format!("it has no {name}"))),
-        };
-        let id = part("ID")?.as_str().unwrap_or_default().parse().map_err(|e| Damage::invalid(CONFIG, e))?;
-        let config = serde_json::from_value(part("Config")?).map_err(|e| Damage::invalid(CONFIG, e))?;
-        let state = serde_json::from_value(part("State")?).map_err(|e| Damage::invalid(CONFIG, e))?;
-        Ok(Self { id, config, state, document })
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, Damage> {
+        let text = object_text(CONFIG, bytes)?;
+        let fields = serde_json::from_str(&text).map_err(|e| Damage::invalid(CONFIG, e))?;
+        Ok(Self { text, fields })
+    }
+
+    /// The container of a document that was made here.
+    fn new(id: ContainerId, document: &Map<String, Value>) -> Result<Self> {
+        Self::parse(encode(document)?).map_err(|damage| Error::BrokenContainer { id, damage })
     }
 
     /// The document as it is stored: Go's JSON, and a newline.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// The whole document, with the fields that have no method here.
     ///
     /// # Errors
-    /// None that a document that was read or made here can cause.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        encode(&self.document)
+    /// [`Error::BrokenContainer`] if a part that was not looked at before is nested too deeply.
+    pub fn document(&self) -> Result<Map<String, Value>> {
+        let damaged = |e| Error::BrokenContainer { id: self.fields.id, damage: Damage::invalid(CONFIG, e) };
+        serde_json::from_str(&self.text).map_err(damaged)
+    }
+
+    /// The container with another name. Only in this document: see [`Containers::rename`](crate::Containers::rename).
+    ///
+    /// # Errors
+    /// As [`Container::document`].
+    pub fn renamed(&self, name: &ContainerName) -> Result<Self> {
+        let mut document = self.document()?;
+        document.insert("Name".to_owned(), Value::from(name.with_slash()));
+        Self::new(self.fields.id, &document)
     }
 
     /// Its id.
     pub fn id(&self) -> &ContainerId {
-        &self.id
+        &self.fields.id
     }
 
     /// Its name, with the slash that Docker puts in front.
     pub fn name(&self) -> &str {
-        self.text("Name")
-    }
-
-    /// Gives it another name. Only in this document: see [`Containers::rename`](crate::Containers::rename).
-    pub fn set_name(&mut self, name: &ContainerName) {
-        self.set("Name", Value::from(name.with_slash()));
+        self.fields.name.as_deref().unwrap_or_default()
     }
 
     /// When it was created; the zero time if the document does not say.
     pub fn created(&self) -> Timestamp {
-        self.text("Created").parse().unwrap_or(Timestamp::ZERO)
+        self.fields.created.unwrap_or(Timestamp::ZERO)
     }
 
     /// The program that it runs.
     pub fn path(&self) -> &str {
-        self.text("Path")
+        self.fields.path.as_deref().unwrap_or_default()
     }
 
     /// The program's arguments.
-    pub fn args(&self) -> Vec<&str> {
-        let args = self.document.get("Args").and_then(Value::as_array);
-        args.into_iter().flatten().filter_map(Value::as_str).collect()
+    pub fn args(&self) -> &[String] {
+        self.fields.args.as_deref().unwrap_or_default()
     }
 
     /// Its configuration.
     pub fn config(&self) -> &ContainerConfig {
-        &self.config
+        &self.fields.config
     }
 
     /// The image that it was created from; `None` for a container from nothing.
     pub fn image(&self) -> Option<ImageId> {
-        self.text("Image").parse().ok()
+        self.fields.image.as_deref()?.parse().ok()
     }
 
     /// The storage driver that has its files. Containers of other drivers than its own a daemon does not show.
     pub fn driver(&self) -> &str {
-        self.text("Driver")
+        self.fields.driver.as_deref().unwrap_or_default()
     }
 
     /// How it fares.
     pub fn state(&self) -> &State {
-        &self.state
+        &self.fields.state
     }
 
-    /// The SELinux label of its mount.
-    pub fn mount_label(&self) -> &str {
-        self.text("MountLabel")
+    /// The names of its networks, sorted.
+    pub fn networks(&self) -> impl Iterator<Item = &String> {
+        let settings = self.fields.network_settings.iter();
+        settings.filter_map(|settings| settings.networks.as_ref()).flat_map(BTreeMap::keys)
     }
 
     /// Its volumes and bind mounts, by the path in the container.
     pub fn mount_points(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.document.get("MountPoints").and_then(Value::as_object).into_iter().flatten()
-    }
-
-    /// Any other field.
-    pub fn field(&self, name: &str) -> Option<&Value> {
-        self.document.get(name)
-    }
-
-    /// The whole document.
-    pub fn document(&self) -> &Map<String, Value> {
-        &self.document
-    }
-
-    fn text(&self, name: &str) -> &str {
-        self.document.get(name).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    fn set(&mut self, name: &str, value: Value) {
-        self.document.insert(name.to_owned(), value);
+        self.fields.mount_points.iter().flatten()
     }
 }
 
@@ -161,6 +177,16 @@ pub struct State {
     pub started_at: Timestamp,
     /// When it ended last; the zero time if never.
     pub finished_at: Timestamp,
+    /// What its health check found; `None` if it has none.
+    pub health: Option<Health>,
+}
+
+/// What a container's health check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Health {
+    /// `starting`, `healthy` or `unhealthy`; empty before the first check.
+    pub status: String,
 }
 
 impl Default for State {
@@ -177,6 +203,7 @@ impl Default for State {
             error: String::new(),
             started_at: Timestamp::ZERO,
             finished_at: Timestamp::ZERO,
+            health: None,
         }
     }
 }
@@ -223,12 +250,16 @@ impl fmt::Display for Status {
     }
 }
 
-/// Go's decoder reads bytes that are no UTF-8 as replacement characters.
-fn parse_object(file: &'static str, bytes: &[u8]) -> Result<Map<String, Value>, Damage> {
-    if bytes.is_empty() {
-        return Err(Damage::Empty(file));
+/// The text of a document, an object. Go's decoder reads bytes that are no UTF-8 as replacement characters. Serde would
+/// also take a list of the fields' values.
+fn object_text(file: &'static str, bytes: Vec<u8>) -> Result<String, Damage> {
+    let text =
+        String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+    match text.trim_ascii_start().chars().next() {
+        Some('{') => Ok(text),
+        Some(_) => Err(Damage::invalid(file, "it is no JSON object")),
+        None => Err(Damage::Empty(file)),
     }
-    serde_json::from_str(&String::from_utf8_lossy(bytes)).map_err(|e| Damage::invalid(file, e))
 }
 
 fn encode(document: &Map<String, Value>) -> Result<Vec<u8>> {

@@ -37,29 +37,9 @@ impl Layers<'_> {
         for chain in chains {
             removing.extend(self.unname(lock, chain)?);
         }
-        self.sync_if(!removing.is_empty())?;
-        Ok(removing)
-    }
-
-    /// Takes each of these layers that nobody uses out of the store, and then the layers below it that nobody uses
-    /// without it. Durable as [`Layers::begin_remove`].
-    ///
-    /// # Errors
-    /// System calls.
-    pub fn release(&self, lock: &CommitLock<'_>, tops: &[ChainId]) -> Result<Vec<RemovingLayer>> {
-        let mut removing = Vec::new();
-        for top in tops {
-            let mut next = Some(*top);
-            while let Some(chain) = next.take() {
-                if !self.root.backrefs().layer_in_use(&chain)?
-                    && let Some(layer) = self.unname(lock, &chain)?
-                {
-                    next = layer.parent;
-                    removing.push(layer);
-                }
-            }
+        if !removing.is_empty() {
+            self.sync()?;
         }
-        self.sync_if(!removing.is_empty())?;
         Ok(removing)
     }
 
@@ -76,10 +56,6 @@ impl Layers<'_> {
             lock.remove(&Marker::of_layer(&parent, User::Layer(*chain)));
         }
         Ok(Some(RemovingLayer { name, ..layer }))
-    }
-
-    fn sync_if(&self, changed: bool) -> Result<()> {
-        if changed { self.sync() } else { Ok(()) }
     }
 
     /// Removes what is left of a layer whose files in the driver are gone.

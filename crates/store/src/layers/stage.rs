@@ -24,10 +24,8 @@ pub struct StagedLayer<'a> {
 pub enum Published {
     /// It is in the store now.
     New,
-    /// The store had it already, so the staged one is gone; the caller discards its files in the driver.
-    Already(LayerRecord),
-    /// It took the place of a damaged entry. The driver's directory that the damaged entry named, if it could be
-    /// read, may still be what layers on top of it are mounted with: discard it only when nothing uses it.
+    /// It took the place of another entry. The driver's directory that the other entry named, if it could be read,
+    /// may still be what layers on top of it are mounted with: discard it only when nothing uses it.
     Replaced(Option<CacheId>),
 }
 
@@ -48,8 +46,8 @@ impl Layers<'_> {
     /// [`DataRoot::sync`](crate::DataRoot::sync)): from now on it is in the store. Its name is durable after
     /// [`Layers::sync`], or when an image on top of it is published.
     ///
-    /// A sound layer of the same name stays and wins. A damaged one is moved away, which heals what makes Docker say
-    /// "file exists" (moby.md §4).
+    /// It takes the place of another record of the same name, sound or not, in one step: whoever does not want that
+    /// asks before, under the same lock. So a layer is healed, also where Docker says "file exists" (moby.md §4).
     ///
     /// # Errors
     /// [`Error::NoLayer`](crate::Error::NoLayer) if its parent is not in the store, system calls.
@@ -65,19 +63,12 @@ impl Layers<'_> {
             }
             lock.add(&Marker::of_layer(&parent, User::Layer(record.chain)))?;
         }
-        let old = find_dir(all, &hex)?;
-        let published = match &old {
-            None => Published::New,
-            Some(dir) => match read::record(dir, &record.chain)? {
-                Ok(record) => return Ok(Published::Already(record)),
-                Err(_) => Published::Replaced(read::Files::read(dir)?.cache_id().ok()),
-            },
+        let Some(old) = find_dir(all, &hex)? else {
+            sys::dir::rename(staged.work.fd(), os(&staged.name), all, os(&hex))?;
+            return Ok(Published::New);
         };
-        if old.is_some() {
-            sys::dir::rename(all, os(&hex), staged.work.fd(), os(&staged.work.next_name("damaged")))?;
-        }
-        sys::dir::rename(staged.work.fd(), os(&staged.name), all, os(&hex))?;
-        Ok(published)
+        staged.change_places(all, &hex)?;
+        Ok(Published::Replaced(read::Files::read(&old)?.cache_id().ok()))
     }
 
     /// Makes the names in the layerdb durable. Once, after the last of several [`Layers::publish`].
@@ -132,6 +123,18 @@ impl StagedLayer<'_> {
         }
         self.record = Some(record);
         Ok(())
+    }
+
+    /// Takes the place of the layer `hex`, which goes with the work.
+    fn change_places(&self, all: &OwnedFd, hex: &str) -> Result<()> {
+        match sys::dir::exchange(self.work.fd(), os(&self.name), all, os(hex)) {
+            // A file system without the call: a crash between these two takes the damaged layer away.
+            Err(e) if e.errno == sys::Errno::INVAL => {
+                sys::dir::rename(all, os(hex), self.work.fd(), os(&self.work.next_name("damaged")))?;
+                Ok(sys::dir::rename(self.work.fd(), os(&self.name), all, os(hex))?)
+            }
+            other => Ok(other?),
+        }
     }
 
     /// What it was finished with.

@@ -28,7 +28,7 @@ fn a_container_has_dockers_files() {
     assert!(problems(&world.root).is_empty());
 
     let container = world.root.containers().get(&id).unwrap();
-    assert_eq!((container.name(), container.path(), container.args()), ("/web", "sh", vec![]));
+    assert_eq!((container.name(), container.path(), container.args()), ("/web", "sh", &[] as &[String]));
     assert_eq!((container.image(), container.driver()), (Some(image.id()), "overlay2"));
     assert_eq!(container.state().status(), Status::Created);
     assert_eq!(world.root.containers().host_config(&id).unwrap().field("ShmSize").unwrap(), 67_108_864);
@@ -38,7 +38,7 @@ fn a_container_has_dockers_files() {
 #[test]
 fn a_new_document_is_spelled_as_dockers() {
     let id = ContainerId::from_random([0xab; 32]);
-    let text = String::from_utf8(document(id, "plain", None).to_bytes().unwrap()).unwrap();
+    let text = String::from_utf8(document(id, "plain", None).as_bytes().to_vec()).unwrap();
     let hex = "ab".repeat(32);
     let start = "{\"StreamConfig\":{},\"State\":{\"Running\":false,\"Paused\":false,\"Restarting\":false,\
                  \"OOMKilled\":false,\"Dead\":false,\"Pid\":0,\"ExitCode\":0,\"Error\":\"\",\
@@ -48,6 +48,21 @@ fn a_new_document_is_spelled_as_dockers() {
         "{text}"
     );
     assert!(text.ends_with("\"LocalLogCacheMeta\":{\"HaveNotifyEnabled\":false}}\n"));
+}
+
+/// Go leaves a field alone whose value is `null`, and a document that daemons of other versions wrote lacks some.
+#[test]
+fn fields_that_are_null_or_absent_are_empty() {
+    let (world, image) = with_image();
+    let id = create(&world.root, 1, "web", &image).unwrap();
+    let file = world.path().join("containers").join(id.hex()).join("config.v2.json");
+    for field in ["\"Name\":null,\"Args\":null,\"NetworkSettings\":null,\"MountPoints\":null,", ""] {
+        std::fs::write(&file, format!("{{{field}\"ID\":\"{id}\",\"Config\":{{}},\"State\":{{}}}}")).unwrap();
+        let container = world.root.containers().get(&id).unwrap();
+        assert_eq!((container.name(), container.args(), container.image()), ("", &[] as &[String], None));
+        assert_eq!((container.networks().count(), container.mount_points().count()), (0, 0));
+        assert!(container.created().is_zero());
+    }
 }
 
 #[test]
@@ -185,10 +200,16 @@ fn what_is_wrong_with_a_container_has_a_name() {
         std::fs::write(dir.join("config.v2.json"), text).unwrap();
         assert_eq!(damages(), [expected]);
     }
+    // What a daemon's decoder refuses: no object, a field of another type.
+    for text in ["[]".to_owned(), sound.replace("\"Name\":\"/web\"", "\"Name\":7")] {
+        std::fs::write(dir.join("config.v2.json"), text).unwrap();
+        assert!(matches!(damages()[..], [Damage::Invalid { file: "config.v2.json", .. }]));
+    }
     // What makes a daemon crash at its start.
     for part in ["Config", "State"] {
         std::fs::write(dir.join("config.v2.json"), sound.replace(&format!("\"{part}\":"), "\"X\":")).unwrap();
-        assert!(matches!(&damages()[..], [Damage::Invalid { why, .. }] if why.ends_with(part)));
+        let missing = format!("`{part}`");
+        assert!(matches!(&damages()[..], [Damage::Invalid { why, .. }] if why.contains(&missing)));
     }
     std::fs::write(dir.join("config.v2.json"), sound.replace("/web", "/other")).unwrap();
     assert!(matches!(damages()[..], [Damage::SameName(_)]));

@@ -42,7 +42,7 @@ fn use_everything(world: &World) {
     let _ = root.references().read().map(|names| names.by_image());
     for id in root.containers().list().unwrap() {
         let _ =
-            root.containers().get(&id).map(|c| (c.state().status(), c.created(), c.image(), c.to_bytes()));
+            root.containers().get(&id).map(|c| (c.state().status(), c.created(), c.image(), c.document()));
         let _ = (root.containers().host_config(&id), root.mounts().get(&id));
     }
     let _ = root.containers().resolve("web");

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use model::{CacheId, ChainId};
-use store::{Damage, Error, LayerRecord, Published, StagedLayer, User, Work};
+use store::{Damage, Error, LayerRecord, Published, StagedLayer, Work};
 
-use crate::world::{World, load, mode, problems, remove_image, stack};
+use crate::world::{World, mode, problems, stack};
 
 fn stage<'a>(world: &World, work: &'a Work<'a>, record: &LayerRecord) -> StagedLayer<'a> {
     let mut staged = world.root.layers().stage(work).unwrap();
@@ -51,13 +51,13 @@ fn a_published_layer_is_dockers_directory() {
 }
 
 #[test]
-fn the_second_of_two_equal_layers_is_dropped() {
+fn the_second_of_two_equal_layers_takes_the_place_of_the_first() {
     let world = World::new();
     let first = stack(&[1]).remove(0);
     let second = LayerRecord { cache_id: CacheId::parse("other").unwrap(), ..first.clone() };
     publish(&world, &first).unwrap();
-    assert_eq!(publish(&world, &second).unwrap(), Published::Already(first.clone()));
-    assert_eq!(world.root.layers().get(&first.chain).unwrap(), first);
+    assert_eq!(publish(&world, &second).unwrap(), Published::Replaced(Some(first.cache_id)));
+    assert_eq!(world.root.layers().get(&first.chain).unwrap(), second);
 }
 
 #[test]
@@ -162,24 +162,6 @@ fn white_space_around_values_is_accepted() {
         std::fs::write(dir.join(file), format!(" {text}\r\n")).unwrap();
     }
     assert_eq!(world.root.layers().get(&records[1].chain).unwrap(), records[1]);
-}
-
-#[test]
-fn releasing_stops_where_somebody_else_stands() {
-    let world = World::new();
-    let long = load(&world.root, &[1, 2, 3], "long").unwrap();
-    load(&world.root, &[1, 4], "short").unwrap();
-    let records = stack(&[1, 2, 3]);
-    let users = world.root.backrefs().of_layer(&records[0].chain).unwrap();
-    assert_eq!(users.len(), 2);
-    assert_eq!(world.root.backrefs().of_layer(&records[2].chain).unwrap(), [User::Image(long)]);
-    remove_image(&world.root, "long").unwrap();
-    let mut left: Vec<_> = stack(&[1, 4]).iter().map(|record| record.chain).collect();
-    left.sort_unstable();
-    assert_eq!(world.root.layers().list().unwrap(), left);
-    remove_image(&world.root, "short").unwrap();
-    assert!(world.root.layers().list().unwrap().is_empty());
-    assert_eq!(std::fs::read_dir(world.image_path("layerdb/sha256")).unwrap().count(), 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use model::config::{ContainerConfig, ImageConfig};
 use model::{CacheId, ChainId, ContainerId, ContainerName, DiffId, ImageId, MountId, Platform, Timestamp};
 use store::{
-    Container, DataRoot, HostConfig, Intent, LayerRecord, Mode, MountRecord, NewContainer, Published,
+    CommitLock, Container, DataRoot, HostConfig, Intent, LayerRecord, Mode, MountRecord, NewContainer,
     RemovingLayer,
 };
 
@@ -113,12 +113,10 @@ pub fn config(numbers: &[u8]) -> Vec<u8> {
     model::gojson::to_vec(&json).unwrap()
 }
 
-/// Loads an image as a command does, and gives it a name.
+/// Loads an image as a command does, and gives it a name. Layers that the store has already are dropped again.
 pub fn load(root: &DataRoot, numbers: &[u8], name: &str) -> store::Result<ImageId> {
     let work = root.begin()?;
-    let all = stack(numbers);
-    let held = work.hold(&root.commit()?, &all.iter().map(|l| l.chain).collect::<Vec<_>>())?;
-    let new: Vec<_> = all.into_iter().filter(|l| !held.contains(&l.chain)).collect();
+    let new = stack(numbers);
     let intents: Vec<_> =
         new.iter().map(|l| Intent::Layer { cache_id: l.cache_id.clone(), chain: Some(l.chain) }).collect();
     work.note(&intents)?;
@@ -136,10 +134,10 @@ pub fn load(root: &DataRoot, numbers: &[u8], name: &str) -> store::Result<ImageI
     let mut surplus = Vec::new();
     for layer in staged {
         let id = layer.record().unwrap().cache_id.clone();
-        match root.layers().publish(&lock, layer)? {
-            Published::New => {}
-            Published::Already(_) => surplus.push(id),
-            Published::Replaced(old) => surplus.extend(old),
+        if root.layers().exists(&layer.record().unwrap().chain)? {
+            surplus.push(id);
+        } else {
+            root.layers().publish(&lock, layer)?;
         }
     }
     let id = root.images().publish(&lock, image)?;
@@ -173,7 +171,6 @@ pub fn create(root: &DataRoot, n: u8, name: &str, image: &ImageConfig) -> store:
     let mount_id = MountId::from_random([n ^ 0xff; 32]);
     let work = root.begin()?;
     let record = MountRecord { mount_id, init_id: Some(mount_id.init()), parent: image.chain_id() };
-    work.hold(&root.commit()?, record.parent.as_slice())?;
     let mount = root.mounts().stage(&work, &id, record)?;
     make(root, mount_id);
     make(root, mount_id.init());
@@ -210,9 +207,26 @@ pub fn remove_image(root: &DataRoot, name: &str) -> store::Result<()> {
     let top = root.images().get(&id)?.chain_id().unwrap();
     root.references().update(&lock, |names| Ok(names.remove(&reference)))?;
     root.images().remove(&lock, &id)?;
-    let removing = root.layers().release(&lock, &[top])?;
+    let removing = release(root, &lock, Some(top))?;
     drop(lock);
     finish_removal(root, removing)
+}
+
+/// Takes a layer out of the store if nobody uses it, and then what is below it.
+fn release(
+    root: &DataRoot,
+    lock: &CommitLock<'_>,
+    top: Option<ChainId>,
+) -> store::Result<Vec<RemovingLayer>> {
+    let (mut removing, mut next) = (Vec::new(), top);
+    while let Some(chain) = next.take() {
+        if !root.backrefs().layer_in_use(&chain)? {
+            let layers = root.layers().begin_remove(lock, &[chain])?;
+            next = layers.first().and_then(|layer| layer.parent);
+            removing.extend(layers);
+        }
+    }
+    Ok(removing)
 }
 
 /// Sweeps as a command does.
@@ -226,11 +240,11 @@ pub fn sweep(root: &DataRoot) -> store::Result<()> {
             match step {
                 store::Undo::Discard(id) => discard(root, id),
                 store::Undo::RemoveImage(id) => root.images().remove(&lock, &id)?,
-                store::Undo::Release(chain) => removing.extend(root.layers().release(&lock, &[chain])?),
+                store::Undo::Release(chain) => removing.extend(release(root, &lock, Some(chain))?),
                 store::Undo::Unmount { container, parent, mount_id } => {
                     root.mounts().remove(&lock, &work, &container)?;
                     discard_mount(root, mount_id);
-                    removing.extend(root.layers().release(&lock, parent.as_slice())?);
+                    removing.extend(release(root, &lock, parent)?);
                 }
             }
         }

@@ -26,6 +26,10 @@ pub(super) enum Change {
         from: Place,
         to: Place,
     },
+    Swap {
+        one: (Id, Place),
+        other: (Id, Place),
+    },
     Remove {
         at: Place,
     },
@@ -74,6 +78,7 @@ impl Change {
         match self {
             Self::Make { at, .. } | Self::Link { at, .. } | Self::Remove { at } => vec![at],
             Self::Move { from, to, .. } => vec![from, to],
+            Self::Swap { one: (_, one), other: (_, other) } => vec![one, other],
             _ => Vec::new(),
         }
     }
@@ -94,6 +99,10 @@ impl Change {
             Self::Move { id, from, to } => {
                 name(disk, from, None);
                 name(disk, to, Some(*id));
+            }
+            Self::Swap { one: (one, here), other: (other, there) } => {
+                name(disk, here, Some(*other));
+                name(disk, there, Some(*one));
             }
             Self::Remove { at } => name(disk, at, None),
             Self::Write { id, offset, data } if kept => {
@@ -155,6 +164,10 @@ impl Translator<'_> {
             Op::Rename { from, to } => {
                 Change::Move { id: self.known(from), from: self.place(from), to: self.place(to) }
             }
+            Op::Exchange { from, to } => Change::Swap {
+                one: (self.known(from), self.place(from)),
+                other: (self.known(to), self.place(to)),
+            },
             Op::Unlink { path } | Op::Rmdir { path } => Change::Remove { at: self.place(path) },
             Op::Write { ino, offset, data, .. } => or_unseen(file(ino).map(|id| Change::Write {
                 id,

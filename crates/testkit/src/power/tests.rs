@@ -100,6 +100,25 @@ fn content_follows_a_file_through_renames_and_links() {
 }
 
 #[test]
+fn an_exchange_is_done_whole_or_not_at_all() {
+    for (synced, here, there) in [(false, "old", "new"), (true, "new", "old")] {
+        let recording = record(|root| {
+            let below = dir::open(root, name("dir")).unwrap();
+            atomic::create(&below, name("new"), 0o644, b"new").unwrap();
+            dir::sync(&below).unwrap();
+            dir::exchange(root, name("old"), &below, name("new")).unwrap();
+            if synced {
+                dir::sync(root).unwrap();
+            }
+        });
+        assert_eq!(
+            left(&recording, &Loss::Names),
+            files(&[("dir/new", there), ("old", here), ("other", "other")])
+        );
+    }
+}
+
+#[test]
 fn a_rename_needs_a_sync_on_one_of_its_sides() {
     for synced in ["", "dir"] {
         let recording = record(|root| {

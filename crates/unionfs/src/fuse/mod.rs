@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fusewire::{
-    Attributes, Backings, Caller, DirBuffer, Entry, FileSystem, Handle, Negotiated, New, NodeId, Notifier, Open,
-    Opened, SetAttributes, SetTime, Statfs, Time, Write, device_number, device_parts,
+    Attributes, Backings, Caller, DirBuffer, Entry, FileSystem, Handle, Negotiated, New, NodeId, Notifier,
+    Open, Opened, SetAttributes, SetTime, Statfs, Time, Write, device_number, device_parts,
 };
 use rustix::fs::{FallocateFlags, RenameFlags, SeekFrom, Statx, StatxTimestamp, Timespec, XattrFlags};
 use rustix::io::Errno;
@@ -30,6 +30,9 @@ use crate::union::Union;
 use listing::Directories;
 use open::Files;
 use walkers::Walkers;
+
+/// How long the attributes of a file that was just made hold, though somebody may write past the server.
+const OPENING: Duration = Duration::from_millis(10);
 
 /// After so many forgotten nodes it is worth looking whether memory can be given back.
 const TRIM_EVERY: u64 = 1 << 16;
@@ -170,7 +173,8 @@ impl FileSystem for Served {
             atime: set.atime.map(when),
             mtime: set.mtime.map(when),
             // A write past the server comes with nothing set at all (Linux 6.18, union-fs.md §3.3).
-            drop_privileges: set.kill_suidgid || SetAttributes { handle: None, ..*set } == SetAttributes::default(),
+            drop_privileges: set.kill_suidgid
+                || SetAttributes { handle: None, ..*set } == SetAttributes::default(),
         };
         self.union.change(&node, &change)?;
         if set.size.is_some() {
@@ -231,7 +235,9 @@ impl FileSystem for Served {
     fn create(&self, caller: &Caller, new: &New<'_>, _: &Open) -> Result<(Entry, Opened)> {
         let (node, stat, file) = self.make(caller, new, |new| self.union.create(new))?;
         let opened = self.opened_file(&node, file)?;
-        Ok((self.entry(&(node, stat))?, opened))
+        let entry = self.entry(&(node, stat))?;
+        // The kernel looks at the attributes once more before the open is done.
+        Ok((Entry { attr_ttl: entry.attr_ttl.max(OPENING), ..entry }, opened))
     }
 
     fn tmpfile(&self, caller: &Caller, new: &New<'_>, _: &Open) -> Result<(Entry, Opened)> {

@@ -173,7 +173,13 @@ impl Served {
 
     /// Registers the file that an inode's data is in. The kernel opens it again with the flags of each user's open, so a
     /// file of the upper layer must be given to it open for writing.
-    fn backing_of(&self, node: &Node, fd: &OwnedFd, upper: bool, writable: bool) -> Result<Option<BackingId>> {
+    fn backing_of(
+        &self,
+        node: &Node,
+        fd: &OwnedFd,
+        upper: bool,
+        writable: bool,
+    ) -> Result<Option<BackingId>> {
         if upper && !writable {
             let again = node.with(|at| at.open(OFlags::RDWR));
             return Ok(again.ok().and_then(|fd| self.files.register(&fd)));

@@ -7,14 +7,16 @@ use rustix::fs::{FileType, SeekFrom, XattrFlags, fsetxattr, makedev, seek};
 use testkit::tree::{dir, dump, file, symlink};
 
 use crate::files::{
-    append, as_user, chmod, chown, exists, mknod, mode, names, python, read, set_times, set_xattr, stat, xattr,
+    append, as_user, chmod, chown, exists, mknod, mode, names, python, read, set_times, set_xattr, stat,
+    xattr,
 };
 use crate::stage::{is_root, ours, rule};
 
 #[test]
 fn what_changes_a_file_copies_it_up_and_nothing_else_does() {
     rule(|s| {
-        let all = ["write", "truncate", "chmod", "chown", "times", "xattr", "link", "rename", "read", "point"];
+        let all =
+            ["write", "truncate", "chmod", "chown", "times", "xattr", "link", "rename", "read", "point"];
         for name in all {
             file(&s.lower(2), &format!("d/{name}"), "2");
         }
@@ -33,7 +35,8 @@ fn what_changes_a_file_copies_it_up_and_nothing_else_does() {
         set_xattr(s.at("d/xattr"), "user.a", b"b");
         fs::hard_link(s.at("d/link"), s.at("d/link-2")).unwrap();
         fs::rename(s.at("d/rename"), s.at("d/renamed")).unwrap();
-        let up = ["chmod", "chown", "link", "link-2", "rename", "renamed", "times", "truncate", "write", "xattr"];
+        let up =
+            ["chmod", "chown", "link", "link-2", "rename", "renamed", "times", "truncate", "write", "xattr"];
         assert_eq!(names(s.upper("d")), up);
         assert_eq!(read(s.at("d/write")), "2");
         assert_eq!(read(s.at("d/truncate")), "");

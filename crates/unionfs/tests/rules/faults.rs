@@ -106,7 +106,9 @@ fn link_shows_another_inode_until_a_remount() {
         s.mount();
         let before = stat(s.at("low")).ino();
         fs::hard_link(s.at("low"), s.at("second")).unwrap();
-        assert_eq!((stat(s.at("low")).ino(), stat(s.at("second")).ino()), (before, before));
+        if s.knows_origins() {
+            assert_eq!((stat(s.at("low")).ino(), stat(s.at("second")).ino()), (before, before));
+        }
         assert_eq!((stat(s.at("low")).nlink(), stat(s.at("second")).nlink()), (2, 2));
     });
 }
@@ -121,7 +123,7 @@ fn an_inode_number_changes_over_a_remount() {
         fs::write(s.at("new"), "").unwrap();
         let numbers = |s: &crate::stage::Stage| ["copied", "read", "new"].map(|name| stat(s.at(name)).ino());
         let before = numbers(s);
-        if !s.is_kernel() || is_root() {
+        if s.knows_origins() {
             s.remount();
             assert_eq!(numbers(s), before);
         }
@@ -190,7 +192,9 @@ fn a_left_over_in_the_work_directory_makes_removals_fail() {
             file(&s.lower(2), &format!("d{n}/f"), "2");
         }
         // Names that a server might choose, each a directory that is not empty.
-        for name in (0..50).flat_map(|n| [n.to_string(), format!("#{n:x}"), format!("tmp{n}"), format!("wh{n}")]) {
+        for name in
+            (0..50).flat_map(|n| [n.to_string(), format!("#{n:x}"), format!("tmp{n}"), format!("wh{n}")])
+        {
             file(&s.work(), &format!("work/{name}/full"), "left over");
             file(&s.work(), &format!("{name}/full"), "left over");
         }

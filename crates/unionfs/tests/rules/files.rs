@@ -5,7 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lgetxattr, lsetxattr, mknodat, utimensat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lgetxattr, lsetxattr, mknodat, utimensat,
+};
 use rustix::io::Errno;
 
 /// Another user than the one that mounts.
@@ -118,7 +120,8 @@ pub fn as_user(script: &str, path: impl AsRef<Path>) -> bool {
 /// `path` is `sys.argv[1]`. Whatever is wrong has to be an exception.
 pub fn python(script: &str, path: impl AsRef<Path>) {
     let prelude = "import ctypes, errno, fcntl, mmap, os, struct, sys, time\npath = sys.argv[1]\n";
-    let output = Command::new("python3").arg("-c").arg(format!("{prelude}{script}")).arg(path.as_ref()).output();
+    let output =
+        Command::new("python3").arg("-c").arg(format!("{prelude}{script}")).arg(path.as_ref()).output();
     let output = output.expect("python3");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script}\n{said}");

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use testkit::tree::{dir, file};
 
 use crate::files::{append, chmod, read, stat};
-use crate::stage::{is_root, rule};
+use crate::stage::rule;
 
 #[test]
 fn an_inode_number_survives_copy_up_and_remount() {
@@ -20,8 +20,7 @@ fn an_inode_number_survives_copy_up_and_remount() {
         chmod(s.at("d/g"), 0o600);
         chmod(s.at("d"), 0o700);
         assert_eq!(all.map(|name| stat(s.at(name)).ino()), before);
-        // Without the right to open by handle the kernel's overlay cannot tell where a file came from.
-        if !s.is_kernel() || is_root() {
+        if s.knows_origins() {
             s.remount();
             assert_eq!(all.map(|name| stat(s.at(name)).ino()), before);
         }
@@ -53,6 +52,9 @@ fn a_link_to_a_file_of_a_lower_layer_counts_two() {
     rule(|s| {
         file(&s.lower(2), "low", "2");
         s.mount();
+        if !s.knows_origins() {
+            return;
+        }
         fs::hard_link(s.at("low"), s.at("second")).unwrap();
         append(s.at("second"), "x");
         for _ in 0..2 {

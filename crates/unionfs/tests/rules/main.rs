@@ -11,6 +11,7 @@
 mod copy_up;
 mod faults;
 mod files;
+mod forgetting;
 mod identity;
 mod lookup;
 mod mounting;

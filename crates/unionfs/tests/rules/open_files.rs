@@ -88,7 +88,11 @@ fn an_unlinked_open_file_is_a_whole_file() {
             std::os::unix::fs::fchown(&file, Some(3), Some(4)).unwrap();
             file.sync_all().unwrap();
             let meta = file.metadata().unwrap();
-            assert_eq!((meta.mode() & 0o777, meta.uid(), meta.gid(), meta.nlink()), (0o601, 3, 4, 0), "{name}");
+            assert_eq!(
+                (meta.mode() & 0o777, meta.uid(), meta.gid(), meta.nlink()),
+                (0o601, 3, 4, 0),
+                "{name}"
+            );
             assert_eq!(meta.len(), name.len() as u64 + 5);
             let again = format!("/proc/self/fd/{}", file.as_raw_fd());
             assert_eq!(read(&again), format!("{name} more"));

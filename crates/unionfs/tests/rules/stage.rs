@@ -1,7 +1,9 @@
 //! Where a rule is tried: layers, and a union of them.
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -49,8 +51,26 @@ fn try_on(all: &[On], test: &dyn Fn(&mut Stage)) {
         Ok(helper) => vec![On::Helper(helper.into())],
     };
     for on in wanted {
-        println!("on {on:?}");
-        test(&mut Stage::new(on));
+        match missing(&on) {
+            Some(why) => testkit::machine::skip(&format!("{on:?}"), &why),
+            None => {
+                println!("on {on:?}");
+                test(&mut Stage::new(on));
+            }
+        }
+    }
+}
+
+/// Why a union cannot be mounted here at all.
+fn missing(on: &On) -> Option<String> {
+    static KERNEL: OnceLock<Option<String>> = OnceLock::new();
+    match on {
+        On::Kernel => KERNEL.get_or_init(|| Stage::new(On::Kernel).try_mount().err()).clone(),
+        On::Ours => {
+            let fuse = OpenOptions::new().read(true).write(true).open("/dev/fuse");
+            fuse.err().map(|e| format!("/dev/fuse: {e}"))
+        }
+        On::Helper(_) => None,
     }
 }
 
@@ -212,6 +232,12 @@ impl Stage {
     pub fn remount(&mut self) {
         self.unmount();
         self.try_mount().unwrap_or_else(|e| panic!("mounting again: {e}"));
+    }
+
+    /// Whether the union can tell where a file was copied up from: the kernel's overlay needs the right to open files
+    /// by handle for it.
+    pub fn knows_origins(&self) -> bool {
+        !self.is_kernel() || is_root()
     }
 
     /// Whether the union is the kernel's overlay.

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::super::Bench;
 use super::super::exec::{run, timed, timed_with_peak};
 use super::super::ground;
-use super::super::images::Image;
+use super::super::images::{self, Image};
 use super::super::table::{Goal, Metric, OURS, Row, Sample};
 use super::{Contender, expect_image, take_turns};
 use crate::Result;
@@ -16,7 +16,7 @@ const MEMORY: Goal = Goal::Below(Metric::Peak, 256.0 * 1024.0 * 1024.0);
 /// docker-archive with plain layers, beside Docker, podman and the floor: GNU tar, one layer after another.
 pub fn plain(bench: &Bench<'_>, name: &str) -> Result<Row> {
     let image = &bench.images.docker;
-    let layers = bench.images.layers(&bench.ground.path("floor"))?;
+    let layers = images::layers(&image.path, &bench.ground.path("floor"))?;
     let contenders = vec![
         Contender::new(OURS, || ours(bench, image)),
         Contender::new("docker", || docker(bench, image)),

@@ -84,7 +84,7 @@ fn take_turns(
 
 /// Who comes when in a round. Another one is first each time, and the direction changes, so that nobody always finds
 /// the disk as the same other one left it.
-fn order(round: usize, contenders: usize) -> Vec<usize> {
+pub fn order(round: usize, contenders: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..contenders).map(|turn| (round + turn) % contenders).collect();
     if round % 4 >= 2 {
         order.reverse();

@@ -22,10 +22,12 @@ pub fn read(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     if upper(containers, tour, "that both containers read one and the same file")?.is_none() {
         return Ok(());
     }
-    guide.text(
+    guide.text(if containers.shares_cache {
         "Both containers see the same inode, that of the file in the layer. It is one file, so it is in the page cache \
-         once, however many containers read it:",
-    )?;
+         once, however many containers read it:"
+    } else {
+        "Both containers see the same inode, that of the file in the layer:"
+    })?;
     let inode = |dir: &Path| Ok(fs::metadata(dir.join("etc/motd"))?.ino());
     let inodes = inode(&containers.one)
         .and_then(|one| Ok(format!("{one} $one/etc/motd\n{} $two/etc/motd\n", inode(&containers.two)?)));
@@ -52,7 +54,7 @@ pub fn write(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
     tour.shell("cat $one/etc/motd", fs::read_to_string(containers.one.join("etc/motd")))?;
     tour.shell("cat $two/etc/motd", fs::read_to_string(containers.two.join("etc/motd")))?;
     tour.shell("ls -ln $upper/etc", files::ls_ln(&upper.join("etc")))?;
-    guide.text("OverlayFS copies whole files. Five bytes more in a large one cost all of it, once:")?;
+    guide.text("The whole file is copied. Five bytes more in a large one cost all of it, once:")?;
     tour.shell("echo cake >> $one/usr/share/dict/words", append("usr/share/dict/words", b"cake\n"))?;
     tour.shell("ls -ln $upper/usr/share/dict", files::ls_ln(&upper.join("usr/share/dict")))?;
     guide.text("diff reads this from the container layer alone, however large the image is:")?;
@@ -67,8 +69,8 @@ pub fn whiteout(tour: &Tour, containers: &Containers) -> Result<(), Failure> {
         return Ok(());
     };
     guide.text(
-        "A layer of the image cannot change, so deleting writes something: a whiteout in the container layer, the same \
-         device 0, 0 as before. In the other container nothing happened:",
+        "A layer of the image cannot change, so deleting writes something: a whiteout in the container layer, a device \
+         with number 0, 0. In the other container nothing happened:",
     )?;
     let doc = "usr/share/doc/demo";
     let removed = fs::remove_file(containers.one.join(doc).join("TODO"));

@@ -1,6 +1,7 @@
 //! A container becomes an image; and the end.
 
 use super::super::{Tour, files};
+use super::Driver;
 use super::images::LAYERS;
 use crate::output::failure::Failure;
 
@@ -20,7 +21,7 @@ pub fn commit(tour: &Tour) -> Result<(), Failure> {
 }
 
 /// Removes all that was made.
-pub fn remove(tour: &Tour, overlay: bool) -> Result<(), Failure> {
+pub fn remove(tour: &Tour, driver: Driver) -> Result<(), Failure> {
     let guide = &tour.guide;
     guide.step("Removing")?;
     guide.text(
@@ -30,8 +31,8 @@ pub fn remove(tour: &Tour, overlay: bool) -> Result<(), Failure> {
     tour.run("layercake umount one two")?;
     tour.run("layercake rm --wait one two")?;
     tour.run_short("layercake rmi --wait demo/app:1.0 demo/app:2.0 demo/base:1.0")?;
-    let (typed, dir) = if overlay { ("store/overlay2", "overlay2") } else { ("store/vfs/dir", "vfs/dir") };
-    tour.shell(&format!("ls {typed}"), files::ls(&tour.place.store().join(dir)))?;
+    let dir = if driver == Driver::Vfs { "vfs/dir" } else { driver.name() };
+    tour.shell(&format!("ls store/{dir}"), files::ls(&tour.place.store().join(dir)))?;
     guide.text(
         "Every file of this store is in Docker's format: dockerd would have opened it, and layercake --root \
          /var/lib/docker images reads Docker's own. layercake --help lists all commands.",

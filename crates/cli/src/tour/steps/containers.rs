@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{Tour, files};
 use super::changes::write_file;
-use super::io;
+use super::{Driver, io};
 use crate::output::failure::Failure;
 
 /// The two containers of the tour, mounted.
@@ -16,12 +16,14 @@ pub struct Containers {
     pub two: PathBuf,
     /// The first one's upper directory; with `vfs` there is none.
     pub upper: Option<PathBuf>,
+    /// Whether what one has read is in memory for the other.
+    pub shares_cache: bool,
 }
 
 const SIZES: &str = r"layercake ps -a --size --format 'table {{.ID}}\t{{.Image}}\t{{.Names}}\t{{.Size}}'";
 
 /// A container is a writable layer.
-pub fn create(tour: &Tour, overlay: bool) -> Result<Containers, Failure> {
+pub fn create(tour: &Tour, driver: Driver) -> Result<Containers, Failure> {
     let guide = &tour.guide;
     guide.step("Two containers")?;
     guide.text(
@@ -30,27 +32,33 @@ pub fn create(tour: &Tour, overlay: bool) -> Result<Containers, Failure> {
     )?;
     tour.run("layercake create --name one demo/app:1.0")?;
     tour.run("layercake create --name two demo/app:1.0")?;
-    guide.text(if overlay {
+    guide.text(if driver != Driver::Vfs {
         "So far they take no room. The virtual size is the container layer and the whole image:"
     } else {
         "Nothing has been written to them, so their size is 0B. With overlay2 that is also the room that they take; vfs \
          has copied the image for each. The virtual size is the container layer and the whole image:"
     })?;
     tour.run(SIZES)?;
-    guide.text(if overlay {
-        "Mounting one gives its unified view, the directory merged. No daemon keeps it, only the kernel:"
-    } else {
-        "Mounting one gives its tree. With vfs that is a directory like any other:"
+    guide.text(match driver {
+        Driver::Overlay2 => {
+            "Mounting one gives its unified view, the directory merged. No daemon keeps it, only the kernel:"
+        }
+        Driver::FuseOverlayfs => {
+            "Mounting one gives its unified view, the directory merged. A small process of its own serves it:"
+        }
+        Driver::Vfs => "Mounting one gives its tree. With vfs that is a directory like any other:",
     })?;
     let one = mount(tour, "one")?;
     let two = mount(tour, "two")?;
-    let mut containers = Containers { one, two, upper: None };
-    if overlay {
+    let mut containers = Containers { one, two, upper: None, shares_cache: driver == Driver::Overlay2 };
+    if driver == Driver::Overlay2 {
         guide.text(
             "For the kernel, the image's layers are lowerdirs, which are only read. The container layer is the upperdir. \
              Between them, init has the mount points that every container gets (/etc/hosts, /dev …):",
         )?;
         show_mount(tour, &containers.one)?;
+    }
+    if driver != Driver::Vfs {
         guide.text("Let us give the container layer a name. Nothing has been written to it yet:")?;
         let line = "layercake inspect --format '{{.GraphDriver.Data.UpperDir}}' one";
         let upper = PathBuf::from(tour.ask(line)?.trim());

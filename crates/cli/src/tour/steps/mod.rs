@@ -15,13 +15,12 @@ use containers::Containers;
 /// # Errors
 /// A command failed.
 pub fn walk(tour: &Tour, options: &Options) -> Result<(), Failure> {
-    let driver = tour.ask("layercake info --format {{.Driver}}")?;
-    let overlay = driver.trim() == "overlay2";
-    welcome(tour, options, overlay)?;
+    let driver = Driver::of(tour.ask("layercake info --format {{.Driver}}")?.trim());
+    welcome(tour, options, driver)?;
     images::layers(tour)?;
     images::sharing(tour)?;
-    disk::directories(tour, overlay)?;
-    let containers = containers::create(tour, overlay)?;
+    disk::directories(tour, driver)?;
+    let containers = containers::create(tour, driver)?;
     changes::read(tour, &containers)?;
     changes::write(tour, &containers)?;
     changes::whiteout(tour, &containers)?;
@@ -29,10 +28,40 @@ pub fn walk(tour: &Tour, options: &Options) -> Result<(), Failure> {
     changes::rename(tour, &containers)?;
     containers::sizes(tour, &containers)?;
     commit::commit(tour)?;
-    if options.keep { Ok(()) } else { commit::remove(tour, overlay) }
+    if options.keep { Ok(()) } else { commit::remove(tour, driver) }
 }
 
-fn welcome(tour: &Tour, options: &Options, overlay: bool) -> Result<(), Failure> {
+/// What makes a container's tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// The kernel's OverlayFS.
+    Overlay2,
+    /// Our own union file system.
+    FuseOverlayfs,
+    /// Copies.
+    Vfs,
+}
+
+impl Driver {
+    fn of(name: &str) -> Self {
+        match name {
+            "overlay2" => Self::Overlay2,
+            "fuse-overlayfs" => Self::FuseOverlayfs,
+            _ => Self::Vfs,
+        }
+    }
+
+    /// Its part of a data root.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overlay2 => "overlay2",
+            Self::FuseOverlayfs => "fuse-overlayfs",
+            Self::Vfs => "vfs",
+        }
+    }
+}
+
+fn welcome(tour: &Tour, options: &Options, driver: Driver) -> Result<(), Failure> {
     let guide = &tour.guide;
     guide.text(
         "How an image becomes layers on a disk, how containers share them, and what copy-on-write does: with a small \
@@ -41,13 +70,18 @@ fn welcome(tour: &Tour, options: &Options, overlay: bool) -> Result<(), Failure>
     let dir = tour.place.dir().display().to_string();
     guide.command(&format!("cd {dir}"), "")?;
     guide.command("export LAYERCAKE_ROOT=$PWD/store", "")?;
-    if !overlay {
-        let why = match &options.driver {
-            Some(driver) => format!("you asked for the driver {driver}"),
-            None => {
-                format!("no overlay can be mounted here ({})", files::shorten(&tour.place.why_no_overlay()))
-            }
-        };
+    let why = || match &options.driver {
+        Some(driver) => format!("you asked for the driver {driver}"),
+        None => format!("no overlay can be mounted here ({})", files::shorten(&tour.place.why_no_overlay())),
+    };
+    if driver == Driver::FuseOverlayfs {
+        guide.text(&format!(
+            "Layers are stacked by layercake's own union file system, not by the kernel's OverlayFS, because {}.",
+            why()
+        ))?;
+    }
+    if driver == Driver::Vfs {
+        let why = why();
         guide.skipped(&format!(
             "the steps on copy-up, whiteouts, opaque directories and rename, because {why}. They show the driver \
              overlay2; this store has vfs, which makes a full copy for each layer and container instead."

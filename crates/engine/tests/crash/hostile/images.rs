@@ -44,6 +44,13 @@ fn archives_of_images() {
         };
         scene.refuses("empty", Vec::new(), &[]);
         scene.refuses("only padding", vec![0; 10_240], &["neither manifest.json nor index.json"]);
+        let whole = shop::image_a().archive();
+        let half = whole[..whole.len() / 2].to_vec();
+        scene.refuses("half of it", half, &["the archive is incomplete: it ends after", "in the middle of"]);
+        let start = whole[..100].to_vec();
+        scene.refuses("its start", start, &["incomplete: it ends after 100 bytes, in its first header"]);
+        let blobs = Builder::new().file("blobs/sha256/0", "").build();
+        scene.refuses("the first members", blobs, &["incomplete: it has layers, but neither manifest.json"]);
         scene.refuses("no manifest", Builder::new().file("x", "").build(), &["neither manifest.json"]);
         for text in ["", "[", "{}", "null", "[null]", "[[]]", r#"[{"Config":1}]"#, "\u{feff}[]"] {
             let loaded = scene.load(manifest(text).build());

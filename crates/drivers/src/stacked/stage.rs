@@ -3,16 +3,16 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use changeset::{Applied, Applier, Lowers, Pending, Whiteouts};
+use changeset::{Applied, Applier, Lowers, Pending};
 use model::{CacheId, LinkId};
 use sys::{Root, atomic, dir, lock, tree};
 
 use super::layer::{self, DIFF, LINK, LOWER, Layer, WORK};
-use super::{Overlay2, layer_name};
+use super::{Stacked, Union, layer_name};
 use crate::driver::{Driver, LayerKind, Unpack};
 use crate::{Error, Result, Stage, aside};
 
-impl Overlay2 {
+impl<U: Union> Stacked<U> {
     pub(super) fn prepare_layer(
         &self,
         stage: &Stage,
@@ -21,8 +21,7 @@ impl Overlay2 {
         kind: LayerKind,
     ) -> Result<()> {
         if let LayerKind::Writable { size: Some(_) } = kind {
-            let what = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
-            return Err(Error::Unsupported { driver: super::NAME, what });
+            return Err(Error::Unsupported { driver: U::NAME, what: U::NO_QUOTA });
         }
         let name = layer_name(id)?;
         if self.exists(id)? || stage.contains(id)? {
@@ -44,12 +43,12 @@ impl Overlay2 {
         parent.map_or(Ok(()), |parent| self.commit_if_staged(stage, &parent))
     }
 
-    /// Gives the new layer's root the attributes of its parent's: OverlayFS shows those of the nearest layer, and a
+    /// Gives the new layer's root the attributes of its parent's: a union shows those of the nearest layer, and a
     /// tree's root must not become another one because a container is made. (Docker makes it 0755 root always.)
     fn inherit_root(&self, layer: &Layer, parent: &Layer) -> Result<()> {
         let mut root = Pending::default();
         root.implied.push(PathBuf::new());
-        root.settle(&layer.root()?, &Lowers::new(vec![parent.root()?], self.xattr_space()))?;
+        root.settle(&layer.root()?, &Lowers::new(vec![parent.root()?], self.union.marks()))?;
         Ok(())
     }
 
@@ -60,7 +59,7 @@ impl Overlay2 {
         let link = LinkId::from_random(sys::process::random());
         atomic::create_unsynced(&fd, OsStr::new(LINK), 0o644, link.to_string().as_bytes())?;
         if let Some(lower) = lower {
-            dir::ensure(&fd, OsStr::new(WORK), 0o700)?;
+            dir::ensure(&fd, OsStr::new(WORK), U::WORK_MODE)?;
             atomic::create_unsynced(&fd, OsStr::new(LOWER), 0o644, layer::lower_text(lower).as_bytes())?;
         }
         Ok(link)
@@ -82,15 +81,14 @@ impl Overlay2 {
         let staged = self.staged(stage, id)?;
         let parent = self.find(Some(stage), parent)?;
         let lower = self.lower_above(&parent)?;
-        dir::ensure(&staged.fd, OsStr::new(WORK), 0o700)?;
+        dir::ensure(&staged.fd, OsStr::new(WORK), U::WORK_MODE)?;
         atomic::write(&staged.fd, OsStr::new(LOWER), 0o644, layer::lower_text(&lower).as_bytes())?;
         self.commit_if_staged(stage, &parent)
     }
 
     pub(super) fn applier_of(&self, stage: &Stage, id: &CacheId, unpack: &Unpack) -> Result<Applier> {
         let diff = dir::reopen(self.staged(stage, id)?.root()?)?;
-        let whiteouts = Whiteouts::Overlay(self.xattr_space());
-        Ok(Applier::new(diff, unpack.options(whiteouts, self.user_namespace))?)
+        Ok(Applier::new(diff, unpack.options(self.union.whiteouts(), self.user_namespace))?)
     }
 
     pub(super) fn finish_layer(&self, stage: &Stage, id: &CacheId, applied: Applied) -> Result<u64> {
@@ -155,14 +153,14 @@ impl Overlay2 {
 
     /// What a layer is on top of, for reading.
     pub(super) fn lowers_of(&self, stage: Option<&Stage>, layer: &Layer) -> Result<Lowers> {
-        Ok(Lowers::new(self.lower_roots(stage, layer)?, self.xattr_space()))
+        Ok(Lowers::new(self.lower_roots(stage, layer)?, self.union.marks()))
     }
 
     /// A layer on top of its lowers, for reading.
     pub(super) fn view_of(&self, stage: Option<&Stage>, layer: &Layer) -> Result<Lowers> {
         let mut roots = vec![layer.root()?];
         roots.extend(self.lower_roots(stage, layer)?);
-        Ok(Lowers::new(roots, self.xattr_space()))
+        Ok(Lowers::new(roots, self.union.marks()))
     }
 
     fn lower_roots(&self, stage: Option<&Stage>, layer: &Layer) -> Result<Vec<Root>> {

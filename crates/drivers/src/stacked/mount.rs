@@ -4,23 +4,31 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use model::CacheId;
+use model::{CacheId, LinkId};
 use sys::lock::{self, Lock, Mutual};
-use sys::mount::{Branch, Overlay};
+use sys::mount::Branch;
 use sys::{Errno, Time, dir, meta};
 
 use super::layer::{DIFF, LINKS, Layer, MERGED, WORK};
-use super::{Overlay2, same};
+use super::{Stacked, Tree, Union, same};
 use crate::driver::{Access, Stamp};
-use crate::{Damage, Error, Result, aside};
+use crate::{Damage, Error, Result};
 
-/// The mount options of this kernel.
-pub(super) type Options = Vec<(&'static str, Option<&'static str>)>;
+/// What is on a layer's mount point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing, or there is no mount point.
+    Free,
+    /// A mount.
+    Mounted {
+        /// Whether it refuses writes.
+        read_only: bool,
+    },
+    /// A mount whose server died.
+    Dead,
+}
 
-/// A directory without anything in it: what is below a base layer in a view for reading, for an overlay needs two.
-const EMPTY: &str = "empty";
-
-impl Overlay2 {
+impl<U: Union> Stacked<U> {
     pub(super) fn mount_layer(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
         let layer = self.published(id)?;
         let read_only = |why| Error::ReadOnly { id: id.clone(), why };
@@ -34,42 +42,33 @@ impl Overlay2 {
         }
         let _lock = self.lock(&layer)?;
         let merged = layer.path.join(MERGED);
-        match sys::mount::at(&layer.fd, OsStr::new(MERGED))? {
-            Some(mounted) if access == Access::Write && mounted.read_only => {
+        match self.state(&layer)? {
+            State::Mounted { read_only: true } if access == Access::Write => {
                 return Err(read_only("it is mounted for reading"));
             }
-            Some(_) => return Ok(merged),
-            None => {}
+            State::Mounted { .. } => return Ok(merged),
+            State::Dead => sys::mount::detach(&merged)?,
+            State::Free => {}
         }
-        let overlay = self.overlay(&layer, &lowers, access)?;
+        let tree = self.tree(&layer, &lowers, access)?;
         dir::ensure(&layer.fd, OsStr::new(MERGED), 0o700)?;
-        if let Err(e) = overlay.mount(&merged) {
+        if let Err(e) = self.union.mount(tree, &merged) {
             let _ = dir::rmdir(&layer.fd, OsStr::new(MERGED));
-            return Err(e.into());
+            return Err(e);
         }
         Ok(merged)
     }
 
-    fn overlay<'a>(
-        &'a self,
-        layer: &Layer,
-        lowers: &[(model::LinkId, CacheId)],
-        access: Access,
-    ) -> Result<Overlay<'a>> {
+    fn tree(&self, layer: &Layer, lowers: &[(LinkId, CacheId)], access: Access) -> Result<Tree<'_>> {
         let mut branches = Vec::with_capacity(lowers.len() + 2);
         if access == Access::Read {
             branches.push(self.branch(&format!("{}/{DIFF}", layer.id), layer, Damage::NoDiff)?);
         }
         for (link, id) in lowers {
-            // By the id, which is checked, and for mount(2) by the short name.
+            // By the id, which is checked, and where names should be short by the short one.
             let mut branch = self.branch(&format!("{id}/{DIFF}"), layer, Damage::DanglingLower(*link))?;
             branch.path = format!("{LINKS}/{link}").into();
             branches.push(branch);
-        }
-        if branches.len() < 2 && access == Access::Read {
-            let beside = dir::ensure(&self.home, OsStr::new(aside::NAME), 0o700)?;
-            dir::ensure(&beside, OsStr::new(EMPTY), 0o755)?;
-            branches.push(self.branch(&format!("{}/{EMPTY}", aside::NAME), layer, Damage::NoDiff)?);
         }
         let upper = match access {
             Access::Read => None,
@@ -78,8 +77,7 @@ impl Overlay2 {
                 self.branch(&format!("{}/{WORK}", layer.id), layer, Damage::NoWork)?,
             )),
         };
-        let options = self.options.get_or_init(|| options(self.user_namespace)).clone();
-        Ok(Overlay { lowers: branches, upper, options, home: &self.path })
+        Ok(Tree { lowers: branches, upper, home: &self.home, path: &self.path })
     }
 
     /// Opens a directory by its path in the home; what it means if it is not there.
@@ -98,22 +96,41 @@ impl Overlay2 {
 
     /// Unmounts, and says whether there was a mount; the caller holds the layer's lock.
     pub(super) fn end_mount(&self, layer: &Layer) -> Result<bool> {
-        let name = OsStr::new(MERGED);
-        let Some(mounted) = sys::mount::at(&layer.fd, name)? else { return Ok(false) };
         let merged = layer.path.join(MERGED);
-        match sys::mount::unmount(&merged) {
-            Err(e) if e.errno == Errno::BUSY => {
-                sys::mount::detach(&merged)?;
-                if !mounted.read_only {
-                    return Ok(true);
-                }
-            }
-            other => other?,
+        let ended = match self.state(layer)? {
+            State::Free => return Ok(false),
+            State::Dead => sys::mount::detach(&merged).map(|()| true)?,
+            State::Mounted { read_only } => match sys::mount::unmount(&merged) {
+                Err(e) if e.errno == Errno::BUSY => sys::mount::detach(&merged).map(|()| read_only)?,
+                other => other.map_err(Error::from).and_then(|()| Self::has_ended(layer))?,
+            },
+        };
+        if !ended {
+            return Ok(true);
         }
-        match dir::rmdir(&layer.fd, name) {
+        match dir::rmdir(&layer.fd, OsStr::new(MERGED)) {
             // Something else is mounted there, or somebody has put files there: it does no harm.
             Err(e) if matches!(e.errno, Errno::BUSY | Errno::NOTEMPTY | Errno::NOENT) => Ok(true),
             other => Ok(other.map(|()| true)?),
+        }
+    }
+
+    /// Whether nothing works on the layer any more, after a moment of waiting.
+    fn has_ended(layer: &Layer) -> Result<bool> {
+        match dir::open(&layer.fd, OsStr::new(WORK)) {
+            Ok(work) => U::has_ended(&work),
+            Err(e) if matches!(e.errno, Errno::NOENT | Errno::NOTDIR) => Ok(true),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// What is mounted for the layer in the namespace of this thread.
+    pub(super) fn state(&self, layer: &Layer) -> Result<State> {
+        match sys::mount::at(&layer.fd, OsStr::new(MERGED)) {
+            Ok(None) => Ok(State::Free),
+            Ok(Some(mounted)) => Ok(State::Mounted { read_only: mounted.read_only }),
+            Err(e) if e.errno == Errno::NOTCONN => Ok(State::Dead),
+            Err(e) => Err(e.into()),
         }
     }
 
@@ -131,9 +148,9 @@ impl Overlay2 {
     }
 
     /// A writable layer changes only while it is mounted, and each mount leaves its mark on the layer's directory:
-    /// the kernel makes `work/work` anew, and `merged` comes and goes. Docker's mounts do the same.
+    /// `merged` comes and goes, and the kernel makes `work/work` anew. Docker's mounts do the same.
     pub(super) fn stamp(&self, layer: &Layer) -> Result<Option<Stamp>> {
-        if meta::find(&layer.fd, OsStr::new(MERGED))?.is_some() {
+        if self.state(layer)? != State::Free || meta::find(&layer.fd, OsStr::new(MERGED))?.is_some() {
             return Ok(None);
         }
         let Some(work) = meta::find(&layer.fd, OsStr::new(WORK))? else { return Ok(None) };
@@ -156,27 +173,4 @@ fn settled(times: &[Time]) -> bool {
     let newest = times.iter().max().copied().unwrap_or_default();
     let newest = Duration::new(u64::try_from(newest.secs).unwrap_or(0), newest.nanos);
     newest + tick < now
-}
-
-/// Docker's options for this kernel (moby.md §8.2), and those that keep uppers readable without a mount.
-pub(super) fn options(user_namespace: bool) -> Options {
-    let parameter = |name: &str| {
-        let value = std::fs::read_to_string(Path::new("/sys/module/overlay/parameters").join(name));
-        value.ok().map(|value| value.trim().to_owned())
-    };
-    let is_on = |name: &str| parameter(name).is_some_and(|value| value == "Y");
-    let mut options = Options::new();
-    if parameter("index").is_some() {
-        options.push(("index", Some("off")));
-    }
-    if user_namespace {
-        // With userxattr neither redirects nor metacopy are possible.
-        options.push(("userxattr", None));
-        return options;
-    }
-    if is_on("redirect_dir") || is_on("metacopy") {
-        options.push(("redirect_dir", Some("off")));
-        options.push(("metacopy", Some("off")));
-    }
-    options
 }

@@ -6,13 +6,18 @@ use model::{CacheId, LinkId};
 use sys::{Errno, FileKind, atomic, dir, meta};
 
 use super::layer::{self, DIFF, LINK, LOWER, Layer, MERGED, WORK};
-use super::{NAME, Overlay2};
+use super::mount::State;
+use super::{Stacked, Union};
 use crate::{Damage, Driver, Error, Finding, Result};
 
-impl Overlay2 {
+impl<U: Union> Stacked<U> {
     pub(super) fn check_layer(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<Vec<Finding>> {
         let Some(layer) = self.layer_in(&self.home, &self.path, id)? else {
-            return Ok(vec![Finding { driver: NAME, layer: Some(id.clone()), damage: Damage::NoDirectory }]);
+            return Ok(vec![Finding {
+                driver: U::NAME,
+                layer: Some(id.clone()),
+                damage: Damage::NoDirectory,
+            }]);
         };
         let mut damages = Vec::new();
         if !is_dir(&layer, DIFF)? {
@@ -32,8 +37,10 @@ impl Overlay2 {
                 }
             }
         }
-        if is_dir(&layer, MERGED)? && sys::mount::at(&layer.fd, OsStr::new(MERGED))?.is_none() {
-            damages.push(Damage::StrayMerged);
+        match self.state(&layer)? {
+            State::Dead => damages.push(Damage::DeadMount),
+            State::Free if is_dir(&layer, MERGED)? => damages.push(Damage::StrayMerged),
+            _ => {}
         }
         Ok(damages.into_iter().map(|damage| layer.finding(damage)).collect())
     }
@@ -72,7 +79,11 @@ impl Overlay2 {
             let layer =
                 self.resolve(&link)?.map(|id| meta::find(&self.home, OsStr::new(id.as_str()))).transpose()?;
             if layer.flatten().is_none() {
-                findings.push(Finding { driver: NAME, layer: None, damage: Damage::DanglingShortName(link) });
+                findings.push(Finding {
+                    driver: U::NAME,
+                    layer: None,
+                    damage: Damage::DanglingShortName(link),
+                });
             }
         }
         Ok(findings)
@@ -90,8 +101,14 @@ impl Overlay2 {
                 Ok(atomic::write(&layer.fd, OsStr::new(LOWER), 0o644, layer::lower_text(&lower).as_bytes())?)
             }
             Damage::NoWork => {
-                dir::ensure(&layer.fd, OsStr::new(WORK), 0o700)?;
+                dir::ensure(&layer.fd, OsStr::new(WORK), U::WORK_MODE)?;
                 Ok(dir::sync(&layer.fd)?)
+            }
+            Damage::DeadMount => {
+                if self.state(&layer)? == State::Dead {
+                    self.end_mount(&layer)?;
+                }
+                Ok(())
             }
             Damage::StrayMerged => match dir::rmdir(&layer.fd, OsStr::new(MERGED)) {
                 Err(e) if e.errno == Errno::BUSY || e.is_not_found() => Ok(()),

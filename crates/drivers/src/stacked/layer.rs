@@ -1,11 +1,11 @@
-//! The files of one layer's directory (moby.md §8.1).
+//! The files of one layer's directory (moby.md §8.1, §9.4).
 //!
 //! | entry | mode | what |
 //! | --- | --- | --- |
 //! | `diff/` | 0755 | the layer's own tree |
 //! | `link` | 0644 | its short name: `l/<link>` leads to `../<id>/diff` |
 //! | `lower` | 0644 | the short names of its lowers as `l/<link>`, nearest first, joined by `:`; a base has none |
-//! | `work/` | 0700 | the kernel's; a base has none |
+//! | `work/` | [`Union::WORK_MODE`] | the union's; a base has none |
 //! | `committed` | 0600 | empty; another layer is built on this one |
 //! | `merged/` | 0700 | where it is mounted, while it is |
 
@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use model::{CacheId, LinkId};
 use sys::{Errno, OwnedFd, Root, atomic, dir, meta};
 
+#[cfg(doc)]
+use super::Union;
 use crate::{Damage, Result};
 
 pub(super) const DIFF: &str = "diff";
@@ -29,6 +31,8 @@ pub(super) const LINKS: &str = "l";
 /// One layer's directory, published or staged.
 #[derive(Debug)]
 pub(super) struct Layer {
+    /// The driver that it is of.
+    pub(super) driver: &'static str,
     pub(super) id: CacheId,
     pub(super) fd: OwnedFd,
     pub(super) path: PathBuf,
@@ -37,7 +41,7 @@ pub(super) struct Layer {
 impl Layer {
     /// A finding about this layer.
     pub(super) fn finding(&self, damage: Damage) -> crate::Finding {
-        crate::Finding { driver: super::NAME, layer: Some(self.id.clone()), damage }
+        crate::Finding { driver: self.driver, layer: Some(self.id.clone()), damage }
     }
 
     fn damaged(&self, damage: Damage) -> crate::Error {
@@ -158,7 +162,7 @@ mod tests {
             std::fs::write(tmp.path().join(name), content).unwrap();
         }
         let fd = dir::open_path(tmp.path()).unwrap();
-        let layer = Layer { id: CacheId::parse("x").unwrap(), fd, path: tmp.path().into() };
+        let layer = Layer { driver: "test", id: CacheId::parse("x").unwrap(), fd, path: tmp.path().into() };
         (tmp, layer)
     }
 
