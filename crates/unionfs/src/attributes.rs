@@ -104,14 +104,17 @@ impl Union {
             Some(size) if !change.more_than_size() => Data::Before(size),
             _ => Data::All,
         };
-        self.copy_up(node, data)?;
+        let copy = self.copy_up(node, data)?;
         let inode = node.with(|at| at.pin())?;
         let at = At::itself(&inode);
         if let Some(size) = change.size {
             if node.is_dir() {
                 return Err(Errno::ISDIR);
             }
-            rfs::ftruncate(at.open(OFlags::WRONLY | OFlags::NONBLOCK)?, size)?;
+            match copy {
+                Some(file) => rfs::ftruncate(file, size)?,
+                None => rfs::ftruncate(at.open(OFlags::WRONLY | OFlags::NONBLOCK)?, size)?,
+            }
         }
         if change.uid.is_some() || change.gid.is_some() {
             let user = change.uid.map(|uid| self.ids.user(uid).ok_or(Errno::INVAL)).transpose()?;

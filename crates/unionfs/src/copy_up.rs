@@ -259,7 +259,10 @@ impl Union {
                 Err(e) => return Err(e),
             }
         }
-        if let Some(origin) = identity::encode_origin(from, &self.layer(layer)?.uuid()) {
+        // Attributes in `user.` are for files and directories only.
+        let takes_marks =
+            !self.marks.are_for_users() || matches!(backing::kind(stat), backing::FILE | backing::DIR);
+        if takes_marks && let Some(origin) = identity::encode_origin(from, &self.layer(layer)?.uuid()) {
             ignore_unsupported(rfs::setxattr(&path, &self.marks.origin, &origin, XattrFlags::empty()))?;
         }
         if backing::kind(stat) != backing::LINK && made.stx_mode & 0o7777 != stat.stx_mode & 0o7777 {
@@ -327,12 +330,13 @@ impl Place {
     }
 }
 
-/// A file of fewer bytes is read and written by one call each; what shares blocks and finds holes takes more.
+/// Fewer bytes are read and written by one call each; what shares blocks and finds holes takes more. (To find a hole,
+/// tmpfs walks over all pages of a file.)
 const SMALL: u64 = 64 << 10;
 
 /// Copies the data before `len`. Holes stay holes, and blocks are shared where the file system can (rule 24).
 fn copy_data(from: &OwnedFd, to: &OwnedFd, stat: &Statx, len: u64) -> Result<()> {
-    if stat.stx_size <= SMALL && stat.stx_blocks * 512 >= stat.stx_size {
+    if len <= SMALL && stat.stx_blocks * 512 >= stat.stx_size {
         let mut buf = vec![0; usize::try_from(len).unwrap_or(0)];
         let n = sys::file::read_at(from, &mut buf, 0).map_err(|e| e.errno)?;
         return sys::file::write_at(to, &buf[..n], 0).map_err(|e| e.errno);

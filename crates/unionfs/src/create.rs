@@ -107,8 +107,12 @@ impl Union {
         };
         let (key, ino) = (key_of(&stat), self.numbers.of(&stat));
         let other = Other { kind: backing::FILE, size: 0, passing: Default::default() };
-        let node =
-            self.table.find_or_make(key, 1, |id| Ok(Node::new(id, ino, key, place, Body::Other(other))))?.0;
+        let node = self
+            .table
+            .find_or_make(key, backing::kind(&stat), 1, |id| {
+                Ok(Node::new(id, ino, key, place, Body::Other(other)))
+            })?
+            .0;
         Ok((node, stat, file))
     }
 

@@ -3,13 +3,16 @@
 //! A copy carries the handle of the inode that it was made from in `overlay.origin`, in the kernel's format
 //! (`struct ovl_fb` of `fs/overlayfs/overlayfs.h`), so the kernel's overlay shows the same numbers.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::sync::RwLock;
 
 use rustix::fs::Statx;
+use rustix::io::Errno;
 
 use crate::backing::{self, At};
 use crate::config::Xino;
+use crate::node::Part;
 use crate::union::Union;
 
 /// Where the number of the file system goes.
@@ -94,13 +97,21 @@ fn decode_origin(value: &[u8]) -> Option<([u8; 16], sys::handle::Handle)> {
 }
 
 /// The number of the inode that one of the upper layer was copied up from; nothing if it was not, or if that inode is
-/// no more.
-pub fn origin_ino(union: &Union, at: At<'_>) -> Option<u64> {
+/// no more. Who may not open by handle finds it only where it most likely is: under the same name in the parts of its
+/// directory `below`.
+pub fn origin_ino(union: &Union, at: At<'_>, below: &[Part], name: &OsStr) -> Option<u64> {
     let mut value = [0; 160];
     let value = at.xattr(&union.marks.origin, &mut value).ok()??;
     let (uuid, handle) = decode_origin(value)?;
     let layer = union.lowers().map(|(_, layer)| layer).find(|layer| layer.uuid() == uuid)?;
-    let origin: OwnedFd = sys::handle::open(layer.readable().ok()?, &handle).ok()?;
+    let origin: OwnedFd = match sys::handle::open(layer.readable().ok()?, &handle) {
+        Ok(origin) => origin,
+        Err(Errno::PERM) => {
+            let same = |part: &&Part| sys::handle::of(&part.dir, name).is_ok_and(|found| found == handle);
+            At::child(&below.iter().find(same)?.dir, name).pin().ok()?
+        }
+        Err(_) => return None,
+    };
     let stat = At::itself(&origin).stat().ok()?;
     Some(union.numbers.of(&stat))
 }

@@ -18,6 +18,9 @@ use crate::names::{MANY, Names};
 use crate::node::{Body, Dir, Key, LayerIndex, Node, Other, Part, Place, Stack};
 use crate::union::Union;
 
+/// What the attributes of a file without data may take on the disk.
+const ATTRIBUTE_BLOCKS: u64 = 8192;
+
 /// The longest name that Linux has.
 const NAME_MAX: usize = 255;
 
@@ -216,8 +219,10 @@ impl Union {
                 (found.layer, found.stat) = (0, At::itself(copy).stat()?);
             }
         }
-        // A file without its data was copied up, and lies in a directory that is marked for such (rule 31).
-        if self.options.metacopy && base.impure {
+        // A file with all its blocks has its data; but an attribute may take blocks, too.
+        let blocks = stat.stx_blocks * 512;
+        let may_lack = blocks < stat.stx_size || blocks <= ATTRIBUTE_BLOCKS;
+        if self.options.metacopy && stat.stx_size > 0 && may_lack {
             found.data = self.data_below(base, below, name)?;
         }
         Ok(found)
@@ -276,7 +281,7 @@ impl Union {
         match found {
             Found::Dir(FoundDir { stack, stat, impure }) => {
                 let key = key_of(&stat);
-                let (node, known) = self.table.find_or_make(key, lookups, |id| {
+                let (node, known) = self.table.find_or_make(key, backing::DIR, lookups, |id| {
                     let ino = match origin {
                         Origin::Marked => self.dir_ino(&stack, &stat)?,
                         Origin::None => self.numbers.of(&stat),
@@ -303,7 +308,7 @@ impl Union {
                 // One that is in the index only cannot be found by this name in its layer.
                 let named = place.held.is_none();
                 place.counted |= !named;
-                let (node, known) = self.table.find_or_make(key, lookups, |id| {
+                let (node, known) = self.table.find_or_make(key, backing::kind(&stat), lookups, |id| {
                     let ino = match origin {
                         Origin::Marked => self.other_ino(&place, &stat)?,
                         Origin::None => self.numbers.of(&stat),
@@ -345,7 +350,8 @@ impl Union {
             Some(_) => Ok(self.numbers.of(stat)),
             None => {
                 let top = stack.parts.first().ok_or(Errno::STALE)?;
-                Ok(identity::origin_ino(self, At::itself(&top.dir)).unwrap_or_else(|| self.numbers.of(stat)))
+                let origin = identity::origin_ino(self, At::itself(&top.dir), &[], OsStr::new(""));
+                Ok(origin.unwrap_or_else(|| self.numbers.of(stat)))
             }
         }
     }
@@ -355,7 +361,11 @@ impl Union {
         // What was copied up lies in directories that are marked for it (rule 31).
         let parent = place.parent.as_ref().ok_or(Errno::STALE)?.dir()?;
         let origin = match self.is_upper(place.layer) && parent.impure.load(Ordering::Relaxed) {
-            true => place.with(|at| Ok(identity::origin_ino(self, at)))?,
+            true => {
+                let stack = parent.stack();
+                let below = self.below_upper(&stack);
+                place.with(|at| Ok(identity::origin_ino(self, at, below, &place.name)))?
+            }
             false => None,
         };
         Ok(origin.unwrap_or_else(|| self.numbers.of(stat)))

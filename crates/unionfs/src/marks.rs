@@ -86,6 +86,11 @@ impl Marks {
         Ok(marks)
     }
 
+    /// Whether the names are in `user.`.
+    pub fn are_for_users(&self) -> bool {
+        self.prefix.starts_with(b"user.")
+    }
+
     /// Whether an attribute is the union's own, which nobody sees through it.
     pub fn is_own(&self, key: &[u8]) -> bool {
         key.starts_with(self.prefix) && !key[self.prefix.len()..].starts_with(OVERLAY)

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use rustix::fs::Statx;
 use rustix::io::Errno;
 
-use crate::backing::{At, Result};
+use crate::backing::{At, DIR, Result};
 use crate::marks::DirMarks;
 use crate::names::Names;
 use crate::passing::Passing;
@@ -180,6 +180,14 @@ impl Node {
         match &self.body {
             Body::Other(other) => Ok(other),
             Body::Dir(_) => Err(Errno::ISDIR),
+        }
+    }
+
+    /// Its file type (`S_IFMT`).
+    pub fn kind(&self) -> u32 {
+        match &self.body {
+            Body::Dir(_) => DIR,
+            Body::Other(other) => other.kind,
         }
     }
 

@@ -212,7 +212,10 @@ impl Union {
                     return Ok(node.ino);
                 }
                 let origin = match (self.in_upper(other), parent.part(other.layer)) {
-                    (true, Some(part)) => crate::identity::origin_ino(self, At::child(&part.dir, name)),
+                    (true, Some(part)) => {
+                        let below = self.below_upper(parent);
+                        crate::identity::origin_ino(self, At::child(&part.dir, name), below, name)
+                    }
                     _ => None,
                 };
                 Ok(origin.unwrap_or_else(|| self.numbers.of(&other.stat)))

@@ -54,15 +54,19 @@ impl Table {
         self.get(id).ok()
     }
 
-    /// The node of an inode, made if there is none, and told to the kernel `lookups` times. Whether it was there.
+    /// The node of an inode of a file type, made if there is none, and told to the kernel `lookups` times. Whether it was
+    /// there.
     pub fn find_or_make(
         &self,
         key: Key,
+        kind: u32,
         lookups: u64,
         make: impl FnOnce(u64) -> Result<Node>,
     ) -> Result<(Arc<Node>, bool)> {
         let mut keys = self.keys_of(key);
-        if let Some(node) = keys.get(&key).and_then(|id| self.get(*id).ok()) {
+        let known = keys.get(&key).and_then(|id| self.get(*id).ok());
+        // A node of another type is that of an inode which went unseen: its number came back.
+        if let Some(node) = known.filter(|node| node.kind() == kind) {
             node.lookups.fetch_add(lookups, Ordering::Relaxed);
             return Ok((node, true));
         }
@@ -188,7 +192,10 @@ mod tests {
             counted: false,
         };
         let body = Body::Dir(Dir::new(Stack::default()));
-        table.find_or_make(key, 1, |id| Ok(Node::new(id, key.1, key, place, body))).unwrap().0
+        table
+            .find_or_make(key, crate::backing::DIR, 1, |id| Ok(Node::new(id, key.1, key, place, body)))
+            .unwrap()
+            .0
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Union {
             counted: false,
         };
         let key = key_of(&stat);
-        let (root, _) = self.table.find_or_make(key, 1, |id| {
+        let (root, _) = self.table.find_or_make(key, backing::kind(&stat), 1, |id| {
             let dir = Dir::new(stack);
             dir.impure.store(impure, Ordering::Relaxed);
             Ok(Node::new(id, ino, key, place, Body::Dir(dir)))

@@ -16,6 +16,9 @@ pub struct Suite {
     pub redirect: bool,
     /// Whether hard links have to survive a copy-up: the kernel's `index=on`; ours does it always.
     pub links: bool,
+    /// Whether an ordinary user cannot pass all of it on any file system, since it makes device nodes: then it runs on
+    /// the scratch directory first, and what fails there does not count.
+    pub compares: bool,
     /// How many pass and fail as root; nobody knows where there is no entry.
     pub as_root: &'static [Expected],
     /// And as an ordinary user.
@@ -40,6 +43,7 @@ pub const SUITES: &[Suite] = &[
         args: &["--xdev"],
         redirect: false,
         links: false,
+        compares: false,
         as_root: &[(Kernel, 56, 0), (C, 56, 0), (Rust, 56, 0), (Ours, 56, 0)],
         as_user: &[(Kernel, 56, 0), (C, 56, 0), (Rust, 56, 0), (Ours, 56, 0)],
     },
@@ -50,6 +54,7 @@ pub const SUITES: &[Suite] = &[
         args: &[],
         redirect: true,
         links: false,
+        compares: false,
         as_root: &[(Kernel, 59, 0), (C, 55, 4), (Ours, 59, 0)],
         as_user: &[],
     },
@@ -60,6 +65,7 @@ pub const SUITES: &[Suite] = &[
         args: &["--xdev", "--ts", "--verify"],
         redirect: false,
         links: true,
+        compares: false,
         as_root: &[(Kernel, 111, EVERYWHERE), (C, 111, EVERYWHERE), (Rust, 106, 6), (Ours, 111, EVERYWHERE)],
         as_user: &[(Ours, 111, EVERYWHERE)],
     },
@@ -70,6 +76,7 @@ pub const SUITES: &[Suite] = &[
         args: &["--ts", "--layers", "5", "--verify"],
         redirect: true,
         links: true,
+        compares: false,
         as_root: &[(Kernel, 117, EVERYWHERE), (Ours, 117, EVERYWHERE)],
         as_user: &[],
     },
@@ -80,8 +87,9 @@ pub const SUITES: &[Suite] = &[
         args: &[],
         redirect: false,
         links: false,
+        compares: true,
         as_root: &[(Kernel, 8770, 0), (C, 8720, 66), (Rust, 8713, 76), (Ours, 8770, 0)],
-        as_user: &[],
+        as_user: &[(Kernel, 6972, 0), (Ours, 6972, 0)],
     },
     Suite {
         name: "fsx and fsstress",
@@ -90,6 +98,7 @@ pub const SUITES: &[Suite] = &[
         args: &["--ops", "2000"],
         redirect: false,
         links: false,
+        compares: false,
         as_root: &[(Kernel, 21, 0), (C, 16, 5), (Rust, 14, 7), (Ours, 21, 0)],
         as_user: &[(Kernel, 21, 0), (Ours, 21, 0)],
     },

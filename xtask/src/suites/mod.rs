@@ -8,7 +8,7 @@ mod options;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::Result;
 use crate::bench::{build, repository};
@@ -87,22 +87,18 @@ fn logs(options: &Options) -> PathBuf {
     options.work.join("logs")
 }
 
-/// Runs a suite; its output goes to a file of its own.
+/// Runs a suite on a union file system.
 fn run(options: &Options, suite: &Suite, which: Which, who: Who, ours: &Path) -> Result<Totals> {
     let helper = match which {
         Which::Kernel => options.runners.join("mount-kernel-overlay.sh"),
         Which::C | Which::Rust => options.runners.join("mount-fuse-overlayfs.sh"),
         Which::Ours => repository().join("crates/unionfs/tests/suites/mount-layercake.sh"),
     };
-    let scratch = options.work.join(who.name());
-    let mut command = namespace::command(who, &scratch, &options.runners.join(suite.runner))?;
-    command.args(suite.args).arg("--").arg(helper);
-    command
-        .env("TMPDIR", &scratch)
-        .env("UNIONMOUNT_SUITE", options.suites.join("unionmount"))
-        .env("PJDFSTEST", options.suites.join("pjdfstest"))
-        .env("FSX", options.suites.join("fsx"))
-        .env("FSSTRESS", options.suites.join("fsstress"));
+    let mut command = runner(options, suite, who)?;
+    if suite.compares && who == Who::User {
+        command.arg("--expect").arg(known_failures(options, suite)?);
+    }
+    command.arg("--").arg(helper);
     let mount_options = suite.options(which, who);
     match which {
         Which::Kernel => command.env("OVL_OPTS", mount_options),
@@ -116,8 +112,42 @@ fn run(options: &Options, suite: &Suite, which: Which, who: Who, ours: &Path) ->
     if let Some(program) = program(which) {
         command.env("FUSE_OVERLAYFS", program);
     }
-    let log =
-        logs(options).join(format!("{} {} {}.txt", suite.name, which.word(), who.name()).replace(' ', "-"));
+    output(options, &format!("{} {} {}", suite.name, which.word(), who.name()), command)
+}
+
+/// The script of a suite with its arguments, in namespaces of its own.
+fn runner(options: &Options, suite: &Suite, who: Who) -> Result<Command> {
+    let scratch = scratch(options, who);
+    let mut command = namespace::command(who, &scratch, &options.runners.join(suite.runner))?;
+    command
+        .args(suite.args)
+        .env("TMPDIR", &scratch)
+        .env("UNIONMOUNT_SUITE", options.suites.join("unionmount"))
+        .env("PJDFSTEST", options.suites.join("pjdfstest"))
+        .env("FSX", options.suites.join("fsx"))
+        .env("FSSTRESS", options.suites.join("fsstress"));
+    Ok(command)
+}
+
+fn scratch(options: &Options, who: Who) -> PathBuf {
+    options.work.join(who.name())
+}
+
+/// A file with what fails for an ordinary user in the scratch directory, without a union: made once.
+fn known_failures(options: &Options, suite: &Suite) -> Result<PathBuf> {
+    let scratch = scratch(options, Who::User);
+    let file = scratch.join(format!("known failures of {}", suite.name));
+    if !file.exists() {
+        let mut command = runner(options, suite, Who::User)?;
+        command.arg("--save").arg(&file).arg(&scratch);
+        output(options, &format!("{} without a union", suite.name), command)?;
+    }
+    Ok(file)
+}
+
+/// Runs a script, with what it prints going to a file of this name, and reads its totals.
+fn output(options: &Options, name: &str, mut command: Command) -> Result<Totals> {
+    let log = logs(options).join(name.replace(' ', "-") + ".txt");
     fs::create_dir_all(logs(options))?;
     let output = File::create(&log).map_err(|e| format!("{}: {e}", log.display()))?;
     command.current_dir("/").stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);

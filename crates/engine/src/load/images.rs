@@ -38,9 +38,9 @@ pub(crate) fn find(source: &Source, platform: Option<&Platform>) -> Result<Vec<I
         return entries.iter().map(|entry| docker_image(source, entry, platform)).collect();
     }
     let Some(index) = source.find("index.json")? else {
-        if source.has_layers() {
+        if source.breaks_off() {
             return Err(Error::invalid(
-                "the archive is incomplete: it has layers, but neither manifest.json nor index.json",
+                "the archive is incomplete: it breaks off before manifest.json and index.json",
             ));
         }
         return Err(Error::invalid(

@@ -86,12 +86,19 @@ impl Read for BlobReader {
     }
 }
 
+/// Zeros at the end of an archive (pax, "ustar Interchange Format": two blocks).
+const END_BYTES: usize = 1024;
+
 /// Makes a scratch file.
 type Spool<'a> = &'a dyn Fn() -> Result<std::fs::File>;
 
 /// Named blobs of an archive or a directory.
 pub(crate) enum Source {
-    Archive(HashMap<Vec<u8>, Member>),
+    Archive {
+        members: HashMap<Vec<u8>, Member>,
+        /// It ends as archives end.
+        ended: bool,
+    },
     Layout(Root),
 }
 
@@ -171,6 +178,9 @@ impl Source {
     fn index(file: std::fs::File) -> Result<Self> {
         let fd = Arc::new(OwnedFd::from(file.try_clone().map_err(Error::io("open", "archive"))?));
         let len = file.metadata().map_err(Error::io("stat", "archive"))?.len();
+        if len == 0 {
+            return Err(Error::invalid("the archive is empty"));
+        }
         let mut reader = tar::Reader::seekable(file, tar::Limits::default());
         let mut members = HashMap::new();
         let mut last = None;
@@ -188,13 +198,18 @@ impl Source {
             };
             members.insert(clean(&entry.path), member);
         }
-        Ok(Self::Archive(members))
+        let mut end = [1; END_BYTES];
+        let ended = len >= END_BYTES as u64 && {
+            sys::file::read_at(&*fd, &mut end, len - END_BYTES as u64)?;
+            end == [0; END_BYTES]
+        };
+        Ok(Self::Archive { members, ended })
     }
 
     /// The blob called `name`, if there is one. In a directory no link is followed.
     pub fn find(&self, name: &str) -> Result<Option<Blob>> {
         match self {
-            Self::Archive(members) => {
+            Self::Archive { members, .. } => {
                 let mut name = clean(name.as_bytes());
                 // As many links as a chain of links in an archive can honestly have.
                 for _ in 0..8 {
@@ -217,14 +232,9 @@ impl Source {
         }
     }
 
-    /// Whether it has members that only archives of images have.
-    pub fn has_layers(&self) -> bool {
-        match self {
-            Self::Archive(members) => {
-                members.keys().any(|name| name.starts_with(b"blobs/") || name.ends_with(b"/layer.tar"))
-            }
-            Self::Layout(_) => false,
-        }
+    /// Whether it is an archive without the zeros that stand at the end of every archive.
+    pub fn breaks_off(&self) -> bool {
+        matches!(self, Self::Archive { ended: false, .. })
     }
 
     /// The blob called `name`, which has to be there.
