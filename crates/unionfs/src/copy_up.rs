@@ -67,6 +67,7 @@ impl Union {
         let stat = at.stat()?;
         let temp = work.name();
         rfs::mkdirat(&work.dir, &temp, Mode::RWXU)?;
+        let _changing = parent.dir()?.changing();
         let upper = (|| {
             let copy = backing::open_dir(work.dir.as_fd(), &temp)?;
             self.copy_attributes(at, source.layer, &stat, &copy)?;
@@ -114,9 +115,11 @@ impl Union {
         let stat = source.at().stat()?;
         let built = self.build(work, &source, layer, &stat, below.as_deref(), data)?;
         let many = stat.stx_nlink > 1 && backing::kind(&stat) == backing::FILE;
+        let changing;
         let mut place = node.place();
         match (&parent, &parent_dir) {
             (Some(parent), Some(dir)) if !place.gone && !place.adrift => {
+                changing = Some(parent.dir()?.changing());
                 let times = times_of(&At::itself(dir).stat()?);
                 let index =
                     if many { self.index_add(source.at(), built.fd(), stat.stx_nlink)? } else { None };
@@ -141,6 +144,7 @@ impl Union {
                     place.counted = self.index_add(source.at(), built.fd(), stat.stx_nlink)?.is_some();
                 }
                 place.held = Some(Arc::new(At::itself(built.fd()).pin()?));
+                changing = None;
             }
         }
         (place.layer, place.data) = (0, None);
@@ -148,6 +152,7 @@ impl Union {
             true => self.table.unkey(node),
             false => self.table.rekey(node, key_of(&At::itself(built.fd()).stat()?)),
         }
+        drop(changing);
         Ok(match built {
             Built::File(file) => Some(file),
             Built::Named(..) => None,

@@ -121,6 +121,7 @@ impl Union {
         self.check_name(name)?;
         self.copy_up(node, Data::All)?;
         let dir = self.upper_dir(parent)?;
+        let _changing = parent.dir()?.changing();
         let work = self.work()?;
         let inode = node.with(|at| at.pin())?;
         match link_nameless(&inode, &dir, name) {
@@ -156,6 +157,7 @@ impl Union {
         let dir = self.upper_dir(new.parent)?;
         let mode = self.mode_in(&dir, new)?;
         let owner = self.owner_in(&dir, new)?;
+        let _changing = new.parent.dir()?.changing();
         let stack = new.parent.stack()?;
         let below = self.below_upper(&stack);
         // A directory that was not there must not show what lower layers have under its name (rules 14 and 15).

@@ -16,6 +16,7 @@ use crate::backing::{self, At, Result};
 use crate::identity;
 use crate::names::{MANY, Names};
 use crate::node::{Body, Dir, Key, LayerIndex, Node, Other, Part, Place, Stack};
+use crate::readdir::Name;
 use crate::union::Union;
 
 /// What the attributes of a file without data may take on the disk.
@@ -333,11 +334,48 @@ impl Union {
         if self.is_reserved(name) {
             return Ok(None);
         }
-        let stack = parent.stack()?;
-        match self.find(&stack, name)? {
-            None => Ok(None),
-            Some(found) => self.node_of(parent, name, found, Origin::Marked, 1).map(Some),
+        let dir = parent.dir()?;
+        loop {
+            let version = dir.version();
+            let Some(found) = self.find(&dir.stack(), name)? else { return Ok(None) };
+            let lower = matches!(&found, Found::Other(other) if !self.is_upper(other.layer));
+            let (node, stat) = self.node_of(parent, name, found, Origin::Marked, 1)?;
+            if !lower || dir.is_still(version) {
+                return Ok(Some((node, stat)));
+            }
+            // It may have been copied up after the upper layer was found not to have it: then this is no node of it.
+            self.forget(node.id, 1);
         }
+    }
+
+    /// Looks up a name that was listed in a layer when the directory had this version, and is no directory: if nothing
+    /// changed since, no other layer need be asked.
+    pub fn lookup_listed(
+        &self,
+        parent: &Arc<Node>,
+        name: Name<'_>,
+        version: u32,
+    ) -> Result<Option<(Arc<Node>, Statx)>> {
+        let text = OsStr::from_bytes(name.name);
+        let (dir, kind) = (parent.dir()?, u32::from(name.kind) << 12);
+        let stack = dir.stack();
+        let place = stack.parts.iter().position(|part| part.layer == name.layer);
+        if let (Some(at), false) = (place, matches!(kind, 0 | backing::DIR)) {
+            let part = &stack.parts[at];
+            let stat = At::child(&part.dir, text).stat();
+            if let Ok(stat) = stat
+                && backing::kind(&stat) == kind
+                && !self.is_whiteout(part, text, &stat)?
+            {
+                let other = self.found_other(part, &stack.parts[at + 1..], text, stat)?;
+                let found = self.node_of(parent, text, Found::Other(other), Origin::Marked, 1)?;
+                if dir.is_still(version) {
+                    return Ok(Some(found));
+                }
+                self.forget(found.0.id, 1);
+            }
+        }
+        self.lookup(parent, text)
     }
 
     /// The inode number of a directory: that of its topmost lower part, which copying up does not change.

@@ -57,6 +57,9 @@ pub struct Dir {
     stack: RwLock<Arc<Stack>>,
     /// Whether its upper part is known to be marked as holding things that were copied up.
     pub impure: AtomicBool,
+    /// Changes of its upper part that have begun, and that are done: see [`Dir::changing`].
+    begun: AtomicU32,
+    done: AtomicU32,
     /// The thread that read its names last without attributes: see [`crate::readdir`].
     pub listed_by: AtomicU32,
 }
@@ -255,12 +258,47 @@ impl Place {
     }
 }
 
+/// A change that is under way.
+#[derive(Debug)]
+pub struct Changing<'a>(&'a Dir);
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.0.done.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
 impl Dir {
+    /// From now until the guard goes, names in its upper part appear and disappear, and nodes become those of other
+    /// inodes. The kernel keeps users' changes and look-ups of one directory apart, but not a copy-up.
+    pub fn changing(&self) -> Changing<'_> {
+        self.begun.fetch_add(1, Ordering::AcqRel);
+        Changing(self)
+    }
+
+    /// A number that is another one after a change; waits for those that are under way.
+    pub fn version(&self) -> u32 {
+        loop {
+            let done = self.done.load(Ordering::Acquire);
+            if self.is_still(done) {
+                return done;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether nothing changed since a [`version`](Self::version).
+    pub fn is_still(&self, version: u32) -> bool {
+        self.begun.load(Ordering::Acquire) == version
+    }
+
     /// A directory of these parts.
     pub fn new(stack: Stack) -> Self {
         Self {
             stack: RwLock::new(Arc::new(stack)),
             impure: AtomicBool::new(false),
+            begun: AtomicU32::new(0),
+            done: AtomicU32::new(0),
             listed_by: AtomicU32::new(0),
         }
     }

@@ -18,7 +18,7 @@ use rustix::fs::{FileType, RawDir};
 use crate::aufs;
 use crate::backing::{self, At, Result, open_for_listing};
 use crate::lookup::Found;
-use crate::node::{Node, Part, Stack};
+use crate::node::{LayerIndex, Node, Part, Stack};
 use crate::table::Mix;
 use crate::union::Union;
 
@@ -30,12 +30,15 @@ const BUFFER: usize = 64 * 1024;
 pub struct Listing {
     names: Vec<u8>,
     entries: Vec<Entry>,
+    /// The directory's version when it was read.
+    pub version: u32,
 }
 
 #[derive(Debug)]
 struct Entry {
     name: Range<u32>,
     kind: u8,
+    layer: LayerIndex,
     ino: u64,
     /// The number may be another one: the name was copied up, or is a directory of several layers.
     unsure: bool,
@@ -48,6 +51,8 @@ pub struct Name<'a> {
     pub name: &'a [u8],
     /// Its type (`DT_*`).
     pub kind: u8,
+    /// The topmost layer that has it.
+    pub layer: LayerIndex,
     /// Its inode number, unless `unsure`.
     pub ino: u64,
     /// The number is to be looked for.
@@ -69,14 +74,14 @@ impl Listing {
     pub fn get(&self, index: usize) -> Option<Name<'_>> {
         let entry = self.entries.get(index)?;
         let name = self.names.get(entry.name.start as usize..entry.name.end as usize)?;
-        Some(Name { name, kind: entry.kind, ino: entry.ino, unsure: entry.unsure })
+        Some(Name { name, kind: entry.kind, layer: entry.layer, ino: entry.ino, unsure: entry.unsure })
     }
 
-    fn push(&mut self, name: &[u8], kind: u8, ino: u64, unsure: bool) {
+    fn push(&mut self, name: &[u8], kind: u8, layer: LayerIndex, ino: u64, unsure: bool) {
         let start = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
         self.names.extend_from_slice(name);
         let end = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.entries.push(Entry { name: start..end, kind, ino, unsure });
+        self.entries.push(Entry { name: start..end, kind, layer, ino, unsure });
     }
 }
 
@@ -88,9 +93,9 @@ impl Union {
     pub fn list(&self, node: &Node) -> Result<Listing> {
         let impure = node.dir()?.impure.load(Ordering::Relaxed);
         let stack = node.stack()?;
-        let mut listing = Listing::default();
-        self.scan(&stack, impure, |name, kind, ino, unsure| {
-            listing.push(name, kind, ino, unsure);
+        let mut listing = Listing { version: node.dir()?.version(), ..Listing::default() };
+        self.scan(&stack, impure, |name, kind, layer, ino, unsure| {
+            listing.push(name, kind, layer, ino, unsure);
             true
         })?;
         Ok(listing)
@@ -99,7 +104,7 @@ impl Union {
     /// Whether anything shows in a directory.
     pub(crate) fn shows_anything(&self, stack: &Stack) -> Result<bool> {
         let mut any = false;
-        self.scan(stack, false, |_, _, _, _| {
+        self.scan(stack, false, |_, _, _, _, _| {
             any = true;
             false
         })?;
@@ -111,7 +116,7 @@ impl Union {
         &self,
         stack: &Stack,
         impure: bool,
-        mut each: impl FnMut(&[u8], u8, u64, bool) -> bool,
+        mut each: impl FnMut(&[u8], u8, LayerIndex, u64, bool) -> bool,
     ) -> Result<()> {
         let merged = stack.parts.len() > 1;
         let mut seen = Names::default();
@@ -137,7 +142,7 @@ impl Union {
                 }
                 // A directory of both shows the lower one's number, which is seen only later.
                 let unsure = top && (impure || (merged && kind == DT_DIR));
-                enough = !each(name, kind, self.numbers.number(device, ino), unsure);
+                enough = !each(name, kind, part.layer, self.numbers.number(device, ino), unsure);
                 Ok(!enough)
             })?;
             if enough {

@@ -22,6 +22,7 @@ impl Union {
             Found::Dir(_) => return Err(Errno::ISDIR),
         };
         let dir = self.upper_dir(parent)?;
+        let _changing = parent.dir()?.changing();
         let below = self.shows(self.below_upper(&stack), name)?;
         self.losing(parent, name, &found, || {
             match (self.in_upper(&found), below) {
@@ -47,6 +48,7 @@ impl Union {
             return Err(Errno::NOTEMPTY);
         }
         let dir = self.upper_dir(parent)?;
+        let _changing = parent.dir()?.changing();
         let below = self.shows(self.below_upper(&stack), name)?;
         match (self.upper_of(&found.stack).is_some(), below) {
             (true, true) => self.replace_by_whiteout(&dir, name)?,

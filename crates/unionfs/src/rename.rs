@@ -81,6 +81,7 @@ impl Union {
         self.copy_up(&moved.node, Data::All)?;
         let from = self.end(parent, name)?;
         let to = self.end(new_parent, new_name)?;
+        let (_here, _there) = (parent.dir()?.changing(), new_parent.dir()?.changing());
         self.link_up(&moved.node, &from)?;
         if exchange {
             let other = self.keep(new_parent, new_name, target.ok_or(Errno::NOENT)?)?;

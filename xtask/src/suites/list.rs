@@ -34,6 +34,9 @@ use Which::{C, Kernel, Ours, Rust};
 /// `O_CREAT|O_DIRECTORY` (6.4, and the suite expects otherwise).
 const EVERYWHERE: u32 = 1;
 
+/// `fsx -c` empties the machine's caches between its operations, which an ordinary user may not.
+const NO_ROOT: u32 = 1;
+
 /// All suites.
 pub const SUITES: &[Suite] = &[
     Suite {
@@ -100,7 +103,7 @@ pub const SUITES: &[Suite] = &[
         links: false,
         compares: false,
         as_root: &[(Kernel, 21, 0), (C, 16, 5), (Rust, 14, 7), (Ours, 21, 0)],
-        as_user: &[(Kernel, 21, 0), (Ours, 21, 0)],
+        as_user: &[(Kernel, 20, NO_ROOT), (Ours, 20, NO_ROOT)],
     },
 ];
 

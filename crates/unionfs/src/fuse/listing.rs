@@ -1,7 +1,5 @@
 //! Open directories, and how their names are handed to the kernel.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex};
 
 use fusewire::{Caller, DirBuffer, Handle, OpenFlags, Opened};
@@ -69,7 +67,7 @@ impl Served {
             }
             let found = match with_attributes {
                 // One that went meanwhile is handed over without attributes.
-                true => self.union.lookup(node, OsStr::from_bytes(name.name)).ok().flatten(),
+                true => self.union.lookup_listed(node, name, listing.version).ok().flatten(),
                 false => None,
             };
             match found {
