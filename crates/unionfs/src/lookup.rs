@@ -396,9 +396,10 @@ impl Union {
 
     /// The inode number of anything else: that of the file which it was copied up from, if it was.
     fn other_ino(&self, place: &Place, stat: &Statx) -> Result<u64> {
-        // What was copied up lies in directories that are marked for it (rule 31).
+        // What was copied up lies in directories that are marked for it (rule 31), or is found through the index.
         let parent = place.parent.as_ref().ok_or(Errno::STALE)?.dir()?;
-        let origin = match self.is_upper(place.layer) && parent.impure.load(Ordering::Relaxed) {
+        let copied = place.counted || parent.impure.load(Ordering::Relaxed);
+        let origin = match self.is_upper(place.layer) && copied {
             true => {
                 let stack = parent.stack();
                 let below = self.below_upper(&stack);

@@ -15,8 +15,6 @@ pub struct Passing {
     pub file: Option<PassedFile>,
     /// What the kernel has cached of the content may be old: it changed past the cache.
     pub stale_pages: bool,
-    /// What the kernel remembers of a file with no data of its own is what was below.
-    pub superseded: bool,
 }
 
 /// A file that the kernel was given.

@@ -68,14 +68,13 @@ impl Union {
         match &target {
             None if exchange => return Err(Errno::NOENT),
             Some(_) if flags.contains(RenameFlags::NOREPLACE) => return Err(Errno::EXIST),
-            Some(Found::Dir(dir)) if !exchange && self.shows_anything(&dir.stack)? => {
-                return Err(Errno::NOTEMPTY);
-            }
             _ => {}
         }
         self.may_move(&source)?;
-        if let (Some(target), true) = (&target, exchange) {
-            self.may_move(target)?;
+        match &target {
+            Some(target) if exchange => self.may_move(target)?,
+            Some(Found::Dir(dir)) if self.shows_anything(&dir.stack)? => return Err(Errno::NOTEMPTY),
+            _ => {}
         }
         let moved = self.keep(parent, name, source)?;
         self.copy_up(&moved.node, Data::All)?;

@@ -11,7 +11,7 @@ mod walkers;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fusewire::{
@@ -45,7 +45,6 @@ pub struct Served {
     walkers: Walkers,
     notifier: Notifier,
     forgotten: AtomicU64,
-    writeback: AtomicBool,
 }
 
 impl Served {
@@ -59,7 +58,6 @@ impl Served {
             walkers: Walkers::default(),
             notifier,
             forgotten: AtomicU64::new(0),
-            writeback: AtomicBool::new(false),
         }
     }
 
@@ -114,7 +112,6 @@ impl Served {
 
 impl FileSystem for Served {
     fn started(&self, session: &Negotiated) {
-        self.writeback.store(session.writeback_cache, Ordering::Relaxed);
         self.files.started(session.passthrough);
     }
 
