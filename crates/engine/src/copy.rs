@@ -92,7 +92,8 @@ impl Engine {
         self.with_container(container, || {
             let tree = self.container_tree(container)?;
             let spelled = self.container_path(container, path)?;
-            let Some(Place { path: dir, .. }) = tree.find(&spelled.path, true)?.ok().filter(Place::is_dir) else {
+            let Some(Place { path: dir, .. }) = tree.find(&spelled.path, true)?.ok().filter(Place::is_dir)
+            else {
                 let name = self.shown_name(container)?;
                 return Err(Error::invalid(format!(
                     "destination \"{name}:{}\" must be a directory",
@@ -161,7 +162,9 @@ impl Engine {
                 destination.path.clone_from(target);
             }
             let is_dir = match &there {
-                Ok(place) if matches!(place.found.meta.kind, FileKind::CharDevice | FileKind::BlockDevice) => {
+                Ok(place)
+                    if matches!(place.found.meta.kind, FileKind::CharDevice | FileKind::BlockDevice) =>
+                {
                     let name = self.shown_name(container)?;
                     return Err(Error::invalid(format!(
                         "destination \"{name}:{}\" must be a directory or a regular file: got a device",
@@ -178,7 +181,9 @@ impl Engine {
             let plan = paths::plan(source.is_dir, source.name, &destination, is_dir)?;
             let dir = match tree.find(&plan.dir, true)? {
                 Ok(place) if place.is_dir() => place.path,
-                Err(Nowhere::Missing(_)) => return Err(self.no_file(container, &plan.dir.display().to_string())?),
+                Err(Nowhere::Missing(_)) => {
+                    return Err(self.no_file(container, &plan.dir.display().to_string())?);
+                }
                 _ => return Err(Error::invalid("extraction point is not a directory")),
             };
             self.extract_in(container, &dir, |sink| walk(&source.tree, &source.path, &plan.name, sink))

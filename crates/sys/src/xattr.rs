@@ -155,7 +155,10 @@ pub(crate) fn with_c_str<T>(
 ) -> rustix::io::Result<T> {
     let mut buf = [0; 256];
     let bytes = name.as_bytes();
-    buf.get_mut(..bytes.len()).filter(|_| bytes.len() < 256).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(bytes);
+    buf.get_mut(..bytes.len())
+        .filter(|_| bytes.len() < 256)
+        .ok_or(Errno::NAMETOOLONG)?
+        .copy_from_slice(bytes);
     call(CStr::from_bytes_until_nul(&buf).map_err(|_| Errno::INVAL)?)
 }
 

@@ -306,7 +306,8 @@ fn files(path: &Path) -> BTreeMap<Vec<u8>, String> {
         let said = format!(
             "{:?} {:o} {}:{} {} {} {link:?}",
             header.entry_type(),
-            header.mode().unwrap(),
+            // Docker 20.10 puts the kind of file in there, too.
+            header.mode().unwrap() & 0o7777,
             header.uid().unwrap(),
             header.gid().unwrap(),
             header.size().unwrap(),

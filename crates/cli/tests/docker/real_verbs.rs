@@ -223,13 +223,14 @@ fn containers(shell: &Shell, on_overlays: bool) {
         "dir=$(layercake mount c1); cd \"$dir\"
         echo hello >etc/motd; rm etc/debian_version; rm -r usr/share/doc; mkdir usr/share/doc; echo new >usr/share/doc/new
         mv app/f1.py app/f0.py; ln app/f0.py app/link.py; ln -s ../app srv/app; chmod 700 usr/bin/wget
-        truncate -s 64M srv/sparse; cat app/f2.py >/dev/null; layercake mount | grep \"$dir\"",
+        truncate -s 64M srv/sparse; cat app/f2.py >/dev/null",
     );
     if on_overlays {
         let dir = "dir=$(layercake mount c1); cd \"$dir\"";
         let rename =
             "python3 -c 'import os; os.rename(\"usr/lib/gcc\", \"usr/lib/moved\")' 2>&1 | tail -1 || true";
         shell.shows(&format!("{dir}; {rename}"), &["Invalid cross-device link"]);
+        shell.run(&format!("{dir}; layercake mount | grep \"$dir\""));
     }
     let diff = shell.run("layercake diff c1");
     for line in
@@ -237,7 +238,8 @@ fn containers(shell: &Shell, on_overlays: bool) {
     {
         assert!(diff.lines().any(|found| found == line), "no {line} in:\n{diff}");
     }
-    shell.prints("layercake umount c1", "c1");
+    // With vfs there is no mount that could end.
+    shell.prints("layercake umount c1", if on_overlays { "c1" } else { "" });
     assert_eq!(diff, shell.run("layercake container diff c1"));
     let table = "'table {{.ID}}\\t{{.Image}}\\t{{.Names}}\\t{{.Size}}'";
     let rows = shell.run(&format!("layercake ps -a --size --format {table}"));

@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::fs::{
-    self as rfs, AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps,
-    Uid, XattrFlags,
+    self as rfs, AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec,
+    Timestamps, Uid, XattrFlags,
 };
 use rustix::io::Errno;
 
@@ -115,6 +115,11 @@ impl Disk {
         Ok(done)
     }
 
+    /// Closes a file that is held open.
+    pub fn release(&mut self, slot: usize) {
+        self.held[slot] = None;
+    }
+
     fn act(&self, slot: usize, act: &Act) -> Outcome {
         let file = self.held[slot].as_ref().ok_or(Errno::BADFD)?;
         match act {
@@ -156,7 +161,13 @@ impl Disk {
     fn walk(&self, names: &[&str], flags: OFlags) -> Result<OwnedFd> {
         let path = if names.is_empty() { ".".to_owned() } else { names.join("/") };
         let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rfs::openat2(&self.root, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)
+        rfs::openat2(
+            &self.root,
+            path,
+            flags,
+            Mode::empty(),
+            ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH,
+        )
     }
 
     fn parent(&self, at: &At) -> Result<(OwnedFd, &'static str)> {

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lsetxattr, mknodat, utimensat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, lsetxattr, mknodat, utimensat,
+};
 use testkit::tree::dirs;
 
 use crate::memory::Memory;

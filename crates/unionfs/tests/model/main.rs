@@ -21,7 +21,7 @@ use proptest::test_runner::RngSeed;
 use crate::three::{Case, ready, try_case};
 
 /// Cases of one property, if nobody asks for more.
-const CASES: u32 = 60;
+const CASES: u32 = 200;
 
 fn config(seed: u64) -> ProptestConfig {
     let default = ProptestConfig::default();

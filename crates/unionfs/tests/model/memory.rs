@@ -257,6 +257,11 @@ impl Memory {
         Ok(String::new())
     }
 
+    /// Closes a file that is held open.
+    pub fn release(&mut self, slot: usize) {
+        self.held[slot] = None;
+    }
+
     fn act(&mut self, slot: usize, act: &Act) -> Outcome {
         let (id, for_writing) = self.held[slot].ok_or(Errno::BADFD)?;
         match act {
@@ -364,7 +369,8 @@ impl Memory {
         let gid = if inherits { self.inodes[dir].gid } else { 0 };
         let mode = if inherits && matches!(what, What::Dir { .. }) { mode | 0o2000 } else { mode };
         let xattrs = BTreeMap::new();
-        let inode = Inode { what, mode, uid: 0, gid, links: 1, shared: false, vague: false, xattrs, mtime: None };
+        let inode =
+            Inode { what, mode, uid: 0, gid, links: 1, shared: false, vague: false, xattrs, mtime: None };
         self.inodes.push(inode);
         let id = self.inodes.len() - 1;
         self.names(dir).insert(name.to_owned(), id);

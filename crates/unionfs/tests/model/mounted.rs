@@ -50,7 +50,8 @@ impl Mounted {
                     let redirect = if options.redirect { "on" } else { "off" };
                     let dir = dir.display();
                     // Links are kept, as ours keeps them.
-                    text += &format!(",upperdir={dir}/upper,workdir={dir}/work,index=on,redirect_dir={redirect}");
+                    text +=
+                        &format!(",upperdir={dir}/upper,workdir={dir}/work,index=on,redirect_dir={redirect}");
                 }
                 let text = CString::new(text).unwrap();
                 mount("overlay", target, "overlay", MountFlags::empty(), text.as_c_str()).unwrap();

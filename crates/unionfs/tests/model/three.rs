@@ -6,13 +6,14 @@ use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use rustix::fs::Mode;
+use rustix::io::Errno;
 
 use crate::disk::Disk;
 use crate::layers::{self, Step};
 use crate::listing::{Also, Tree, assert_same, tree};
 use crate::memory::Memory;
-use crate::mounted::{By, Mounted, How};
-use crate::operations::{Op, Outcome, operation};
+use crate::mounted::{By, How, Mounted};
+use crate::operations::{Act, Op, Outcome, operation};
 
 /// Layers, and what is done to their union.
 #[derive(Clone)]
@@ -136,6 +137,12 @@ impl Stage {
     }
 }
 
+/// Whether ours does what the kernel's overlay does not: with `index=on` that cannot change a file of a lower layer that
+/// was opened for reading and has lost its name since.
+fn better(op: &Op, kernels: &Outcome, ours: &Outcome) -> bool {
+    matches!(op, Op::Held(_, Act::Chmod(_))) && *kernels == Err(Errno::EXIST) && ours.is_ok()
+}
+
 const ALL: Also = Also { links: true, inodes: false, exact: true };
 /// Between what showed before and what shows now.
 const LATER: Also = Also { exact: false, ..ALL };
@@ -152,10 +159,15 @@ pub fn try_case(case: &Case) {
         assert_same("our union at first", &model.tree(), &tree(&stage.at(By::Ours)), ALL);
         let (mut ours, mut kernel) = (Disk::new(&stage.at(By::Ours)), Disk::new(&stage.at(By::Kernel)));
         for (number, op) in case.operations.iter().enumerate() {
-            let wanted = kernel.run(op);
-            assert_eq!(wanted, model.run(op), "the kernel's overlay and the model: {number}. {op:?}");
-            let done: Outcome = ours.run(op);
-            assert_eq!(wanted, done, "the kernel's overlay and ours: {number}. {op:?}");
+            let (wanted, kernels, done) = (model.run(op), kernel.run(op), ours.run(op));
+            assert_eq!(done, wanted, "ours and the model; the kernel's {kernels:?}: {number}. {op:?}");
+            if let (true, Op::Held(slot, _)) = (better(op, &kernels, &done), op) {
+                ours.release(*slot);
+                kernel.release(*slot);
+                model.release(*slot);
+                continue;
+            }
+            assert_eq!(done, kernels, "ours and the kernel's overlay: {number}. {op:?}");
         }
         for (by, shown) in [(By::Kernel, &mut kernels), (By::Ours, &mut before)] {
             *shown = tree(&stage.at(by));

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use testkit::tree::{dir, file};
 
 use crate::files::{append, chmod, read, stat};
-use crate::stage::rule;
+use crate::stage::{ours, rule};
 
 #[test]
 fn an_inode_number_survives_copy_up_and_remount() {
@@ -82,5 +82,20 @@ fn the_links_of_a_new_directory_are_its_directories() {
         // 1 says that nobody knows; find(1) then looks for itself.
         fs::create_dir(s.at("merged/new")).unwrap();
         assert!([1, 4].contains(&stat(s.at("merged")).nlink()));
+    });
+}
+
+/// A file found through the index had the number of its copy, unless its directory held other copies.
+#[test]
+fn a_link_that_was_not_copied_up_keeps_its_inode_number() {
+    ours(|s| {
+        file(&s.lower(2), "a", "2");
+        dir(&s.lower(2), "d");
+        fs::hard_link(s.lower(2).join("a"), s.lower(2).join("d/b")).unwrap();
+        s.mount();
+        let before = stat(s.at("d/b")).ino();
+        append(s.at("a"), "x");
+        s.remount();
+        assert_eq!([stat(s.at("d/b")).ino(), stat(s.at("a")).ino()], [before; 2]);
     });
 }

@@ -133,3 +133,14 @@ fn things_are_renamed_onto_what_is_or_was_below() {
         assert!(!exists(s.at("new")));
     });
 }
+
+/// It said `ENOTEMPTY`, which makes programs give up that would have copied on `EXDEV`.
+#[test]
+fn a_directory_of_a_lower_layer_is_on_another_device_even_from_a_full_one() {
+    rule(|s| {
+        dir(&s.lower(2), "low");
+        file(&s.lower(2), "full/f", "2");
+        s.mount();
+        assert_eq!(errno(fs::rename(s.at("low"), s.at("full"))), Some(Errno::XDEV));
+    });
+}
