@@ -107,7 +107,7 @@ impl Whiteouts {
             Self::Delete => Ok(None),
             Self::Files if has_room(name) => {
                 let mark = file_for(name);
-                dir::create_file(dir, &mark, 0o600)?;
+                put(dir, &mark)?;
                 Ok(Some(mark))
             }
             Self::Overlay(_) | Self::Files => {
@@ -131,10 +131,15 @@ impl Whiteouts {
         match self {
             Self::Delete => Ok(()),
             Self::Overlay(space) => xattr::set_fd(fd, space.opaque(), b"y"),
-            Self::Files => match dir::create_file(fd, OsStr::from_bytes(name::OPAQUE), 0o600) {
-                Err(e) if !e.is_exists() => Err(e),
-                _ => Ok(()),
-            },
+            Self::Files => put(fd, OsStr::from_bytes(name::OPAQUE)),
         }
+    }
+}
+
+/// Makes a mark that is a file, unless it is there: a layer may delete a name twice.
+fn put(dir: impl AsFd, mark: &OsStr) -> sys::Result<()> {
+    match dir::create_file(dir, mark, 0o600) {
+        Err(e) if !e.is_exists() => Err(e),
+        _ => Ok(()),
     }
 }

@@ -192,3 +192,12 @@ fn an_overlay_keeps_deletions_as_the_kernel_reads_them() {
         "{dump:#?}"
     );
 }
+
+/// The second mark was in the way of itself, where marks are files.
+#[test]
+fn a_root_that_hides_all_and_a_whiteout_may_delete_the_same_name() {
+    if !require_root("whiteouts") {
+        return;
+    }
+    assert_eq!(listing(Builder::new().file(".wh..wh..opq", "").file(".wh.top", "").file("new", "n")), ["new"]);
+}
