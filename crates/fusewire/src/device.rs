@@ -220,7 +220,8 @@ pub(crate) fn read(device: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Res
     loop {
         match rustix::io::read(device, &mut *buffer) {
             Ok(len) => return Ok(Some(len)),
-            Err(Errno::NODEV) => return Ok(None),
+            // Gone; the second if that happened while a request was being handed over.
+            Err(Errno::NODEV | Errno::CONNABORTED) => return Ok(None),
             // A request that was withdrawn while it was read; a signal.
             Err(Errno::NOENT | Errno::INTR) => {}
             Err(e) => return Err(e),
