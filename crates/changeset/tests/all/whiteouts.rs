@@ -199,5 +199,8 @@ fn a_root_that_hides_all_and_a_whiteout_may_delete_the_same_name() {
     if !require_root("whiteouts") {
         return;
     }
-    assert_eq!(listing(Builder::new().file(".wh..wh..opq", "").file(".wh.top", "").file("new", "n")), ["new"]);
+    assert_eq!(
+        listing(Builder::new().file(".wh..wh..opq", "").file(".wh.top", "").file("new", "n")),
+        ["new"]
+    );
 }
