@@ -1,8 +1,10 @@
 //! `mount`: the tree of a container as a directory.
 
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::rc::Rc;
 
+use engine::Engine;
 use engine::mount::Access;
 
 use crate::context::Context;
@@ -37,9 +39,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let engine = context.write()?;
     let container = engine.find_container(container)?;
     let path = engine.mount(&container, if args.read_only { Access::Read } else { Access::Write })?;
-    let mut line = context.outside_path(&path).as_os_str().as_bytes().to_vec();
+    let mut line = reach(&engine, context, path).as_os_str().as_bytes().to_vec();
     line.push(b'\n');
     stdout::print_bytes(&line)
+}
+
+/// How the user's other programs reach a container's tree. Without root, a mount is seen only through the process that
+/// keeps its namespace. A driver that mounts nothing needs no such process, so it may end at any time.
+fn reach(engine: &Engine, context: &Context, path: PathBuf) -> PathBuf {
+    if engine.driver().capabilities().mounts { context.outside_path(&path) } else { path }
 }
 
 fn list(args: &Args, context: &Context) -> Result<(), Failure> {
@@ -49,7 +57,7 @@ fn list(args: &Args, context: &Context) -> Result<(), Failure> {
     let show = Rc::new(Show::new(args.no_trunc));
     let rows = engine.mounts()?.into_iter().map(|(id, path)| MountRow {
         id,
-        path: context.outside_path(&path),
+        path: reach(&engine, context, path),
         show: Rc::clone(&show),
     });
     stdout::print(&listing.render(rows)?)
