@@ -49,10 +49,15 @@ pub fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-/// Whether unions can be mounted here; says why not.
+thread_local! {
+    /// Mounts that nobody else sees: a namespace that another process copies meanwhile would keep an upper layer in use.
+    static APART: () = sys::mount::private_namespace().unwrap();
+}
+
+/// Whether unions can be mounted here; says why not. From then on this thread's mounts are its own.
 pub fn ready() -> bool {
     static READY: OnceLock<bool> = OnceLock::new();
-    *READY.get_or_init(|| {
+    let ready = *READY.get_or_init(|| {
         if !testkit::require_root("unions are mounted") {
             return false;
         }
@@ -66,7 +71,11 @@ pub fn ready() -> bool {
             testkit::machine::skip("unions are compared", why);
         }
         missing.is_none()
-    })
+    });
+    if ready {
+        APART.with(|()| ());
+    }
+    ready
 }
 
 fn kernel_missing() -> Option<String> {
