@@ -1,5 +1,8 @@
 //! Archives of images, as `docker save` makes them.
 
+use std::io::Write;
+
+use archive::compress::{Compression, encoder};
 use sha2::{Digest, Sha256};
 
 use crate::archive::Builder;
@@ -24,6 +27,17 @@ impl Image {
     /// Adds a layer.
     pub fn layer(mut self, archive: impl Into<Vec<u8>>) -> Self {
         self.layers.push(archive.into());
+        self
+    }
+
+    /// The same image with its layers compressed.
+    pub fn compressed(mut self, how: Compression) -> Self {
+        self.diff_ids.get_or_insert_with(|| self.layers.iter().map(|layer| digest(layer)).collect());
+        for layer in &mut self.layers {
+            let mut encoder = encoder(how, Vec::new()).unwrap();
+            encoder.write_all(layer).unwrap();
+            *layer = encoder.finish().unwrap();
+        }
         self
     }
 
