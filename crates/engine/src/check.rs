@@ -1,18 +1,20 @@
 //! Finds damage, and repairs what can be repaired without data.
 //!
-//! Four looks, each repaired before the next is taken, because a directory can only be compared with a record that is
+//! Five looks, each repaired before the next is taken, because a directory can only be compared with a record that is
 //! sound:
 //!
 //! 1. `records`: the store's metadata: torn, dangling, left over;
 //! 2. `layers`: the driver's directories of each layer, parents first;
 //! 3. `content`: each layer's files against its digest (not with [`CheckOptions::quick`]);
-//! 4. `orphans`: directories of the driver that no record names. BuildKit's are left alone (moby.md §12.9).
+//! 4. `blobs`: kept blobs against their digests (not with [`CheckOptions::quick`]);
+//! 5. `orphans`: directories of the driver that no record names. BuildKit's are left alone (moby.md §12.9).
 //!
 //! What has lost data can only be healed by loading the image again. `load` shares a layer with the store only if its
 //! directory is there and no check with `repair` has found it changed (`suspect`); any other it unpacks anew. Layers
 //! and containers on top of it are then linked to the new directory by the next check with `repair`.
 
 mod affected;
+mod blobs;
 mod content;
 mod layers;
 mod orphans;
@@ -95,6 +97,7 @@ impl Engine {
         check.layers()?;
         if !options.quick {
             check.content()?;
+            check.blobs()?;
         }
         check.orphans()?;
         let mut report = check.report;

@@ -29,7 +29,10 @@ pub struct DiskUsage {
     pub volumes: Vec<VolumeUsage>,
     /// BuildKit's snapshots that no image or container uses. Nothing here removes them: `docker builder prune` does.
     pub build_cache: BuildCacheUsage,
-    /// Bytes of layers that no image, container or build cache uses: what `system prune` finds and Docker does not.
+    /// Compressed blobs that pulls kept.
+    pub blobs: BlobUsage,
+    /// Bytes of layers that no image, container or build cache uses, of interrupted downloads, of kept blobs whose
+    /// layers are gone: what `system prune` finds and Docker does not.
     pub garbage: u64,
 }
 
@@ -41,6 +44,15 @@ pub struct VolumeUsage {
     /// How many containers use it.
     pub links: usize,
     /// Bytes in it.
+    pub size: u64,
+}
+
+/// Compressed blobs that pulls kept (`--keep-blobs`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlobUsage {
+    /// Blobs.
+    pub count: usize,
+    /// Bytes in them.
     pub size: u64,
 }
 
@@ -60,6 +72,8 @@ impl Engine {
         let survey = Survey::read(self)?;
         let garbage = self.find_garbage(&survey, &directories)?;
         let of_containers = survey.container_layers();
+        let mut blobs = self.store.blobs().list()?;
+        blobs.retain(|(digest, _)| !garbage.has_blob(digest));
         let mut used = survey.image_layers();
         used.extend(&of_containers);
         Ok(DiskUsage {
@@ -69,6 +83,7 @@ impl Engine {
             containers: self.summarize(&survey.containers)?,
             volumes: volumes(self.store.path(), &survey.containers)?,
             build_cache: self.build_cache_usage(&survey, &directories)?,
+            blobs: BlobUsage { count: blobs.len(), size: blobs.iter().map(|(_, size)| size).sum() },
             garbage: garbage.size,
         })
     }

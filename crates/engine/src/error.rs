@@ -107,7 +107,7 @@ impl Error {
     /// Says which layer it was about.
     pub(crate) fn in_layer(self, name: &str) -> Self {
         match self {
-            wrong @ (Self::WrongDiffId { .. } | Self::Layer { .. }) => wrong,
+            said @ (Self::WrongDiffId { .. } | Self::Layer { .. } | Self::LayerVanished(_)) => said,
             source => Self::Layer { name: name.to_owned(), source: Box::new(source) },
         }
     }

@@ -8,7 +8,7 @@ use model::progress::Progress;
 use model::{CacheId, ChainId, DiffId, ImageConfig, ImageId, Reference};
 use store::{CommitLock, Intent, LayerRecord, Published, RemovingLayer, StagedLayer, Work};
 
-use crate::load::{Job, Unpacked};
+use crate::install::{Job, Stream, Unpacked};
 use crate::{Engine, Error, Result};
 
 /// A name for a layer that we make.
@@ -80,7 +80,8 @@ impl<'a> NewLayers<'a> {
         self.share(parent.cloned());
         self.engine.driver.prepare(&self.stage, &id, parent.map(|p| &p.cache_id), LayerKind::ReadOnly)?;
         let staged = self.record()?;
-        let job = Job { name, input, len, cache_id: &id, expected: None, record: staged.tar_split()? };
+        let (archive, record) = (&Stream::new(input), staged.tar_split()?);
+        let job = Job { name, item: None, archive, len, cache_id: &id, expected: None, record };
         let Unpacked { diff_id, applied } = self.engine.unpack(&self.stage, job, progress)?;
         if diff_id == DiffId::EMPTY {
             return Ok(None);

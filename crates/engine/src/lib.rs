@@ -12,6 +12,7 @@
 mod error;
 mod hashing;
 mod init_layer;
+mod install;
 mod layers;
 mod lookup;
 mod open;

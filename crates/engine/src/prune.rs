@@ -81,13 +81,16 @@ impl Engine {
     }
 
     /// Removes containers that do not run, images that nothing uses, and garbage: layers without a user and
-    /// directories that no record names, which Docker keeps for ever. No filter is about garbage. What belongs to
+    /// directories that no record names, which Docker keeps for ever, and interrupted downloads; with `all` also what
+    /// pulls kept of blobs. No filter is about garbage. What belongs to
     /// BuildKit's cache stays.
     pub fn system_prune(&self, options: &PruneOptions) -> Result<Pruned> {
         let mut pruned = self.prune_containers(options)?;
         let images = self.prune_images_without(options, &pruned.containers)?;
         let garbage = self.prune_garbage(options.dry_run)?;
-        for part in [images, garbage] {
+        let blobs =
+            if options.all { self.prune_blobs(options.dry_run, &garbage)? } else { Pruned::default() };
+        for part in [images, garbage, blobs] {
             pruned.images.extend(part.images);
             pruned.garbage.extend(part.garbage);
             pruned.reclaimed += part.reclaimed;

@@ -18,6 +18,7 @@
 //! | [`size`] | sizes as Docker writes and reads them |
 //! | [`names`] | container names, given and made up |
 //! | [`progress`] | what long work tells about itself while it runs |
+//! | [`transport`] | registries and kinds of files that images come from and go to |
 #![forbid(unsafe_code)]
 
 pub mod changes;
@@ -35,6 +36,7 @@ pub mod progress;
 pub mod reference;
 pub mod size;
 pub mod time;
+pub mod transport;
 
 pub use config::{ContainerConfig, ImageConfig};
 pub use digest::{ChainId, DiffId, Digest, ImageId};
@@ -45,3 +47,4 @@ pub use platform::Platform;
 pub use progress::{Event, Phase, Progress, Silent};
 pub use reference::{AnyReference, Reference};
 pub use time::Timestamp;
+pub use transport::Transport;

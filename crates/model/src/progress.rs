@@ -6,6 +6,10 @@
 pub enum Phase {
     /// Reading an archive.
     Reading,
+    /// Fetching a blob from a registry.
+    Downloading,
+    /// Sending a blob to a registry.
+    Uploading,
     /// Comparing content with its digest.
     Verifying,
     /// Unpacking a layer into the store.
@@ -52,6 +56,13 @@ pub enum Event<'a> {
         /// What was worked on.
         item: &'a str,
     },
+    /// An item has come to a state that has words of its own: `Already exists`.
+    Status {
+        /// What has come to it.
+        item: &'a str,
+        /// The words, as they follow the item and a colon.
+        status: &'a str,
+    },
     /// Something that people should read, a whole line without newline.
     Message(&'a str),
 }
@@ -77,6 +88,11 @@ pub trait Progress: Send + Sync {
     /// Short for [`Event::Finish`].
     fn finish(&self, item: &str) {
         self.event(Event::Finish { item });
+    }
+
+    /// Short for [`Event::Status`].
+    fn status(&self, item: &str, status: &str) {
+        self.event(Event::Status { item, status });
     }
 
     /// Short for [`Event::Message`].
@@ -114,9 +130,19 @@ mod tests {
         progress.start("a", Phase::Reading, Some(3));
         progress.advance("a", 3);
         progress.finish("a");
+        progress.status("b", "Already exists");
         progress.message("done");
         let seen = log.0.lock().unwrap().join(" ");
-        for part in ["Start", "Reading", "Some(3)", "Advance", "bytes: 3", "Finish", "Message(\"done\")"] {
+        for part in [
+            "Start",
+            "Reading",
+            "Some(3)",
+            "Advance",
+            "bytes: 3",
+            "Finish",
+            "Already exists",
+            "Message(\"done\")",
+        ] {
             assert!(seen.contains(part), "{part} in {seen}");
         }
         assert_eq!(Phase::Unpacking.to_string(), "Unpacking");

@@ -8,7 +8,7 @@ use sys::OwnedFd;
 use crate::commit::CommitLock;
 use crate::error::Result;
 use crate::root::DataRoot;
-use crate::small::{find_dir, find_text, os, replace};
+use crate::small::{find_dir, find_text, os, replace_unsynced};
 
 const DIFFID_BY_DIGEST: &str = "diffid-by-digest";
 const V2_BY_DIFFID: &str = "v2metadata-by-diffid";
@@ -61,14 +61,17 @@ impl Distribution<'_> {
     pub fn add(&self, lock: &CommitLock<'_>, diff: &DiffId, source: V2Metadata) -> Result<()> {
         let digest = source.digest;
         let mut sources = self.sources(diff)?;
+        if sources.last() == Some(&source) && self.diff_id(&digest)? == Some(*diff) {
+            return Ok(());
+        }
         sources.retain(|old| *old != source);
         sources.push(source);
         let surplus = sources.len().saturating_sub(MAX_SOURCES);
         sources.drain(..surplus);
         let json = model::gojson::to_vec(&sources)?;
-        replace(lock, &self.make_table(V2_BY_DIFFID)?, &diff.hex(), 0o644, &json)?;
+        replace_unsynced(lock, &self.make_table(V2_BY_DIFFID)?, &diff.hex(), 0o644, &json)?;
         let text = diff.to_string();
-        replace(lock, &self.make_table(DIFFID_BY_DIGEST)?, &digest.hex(), 0o644, text.as_bytes())
+        replace_unsynced(lock, &self.make_table(DIFFID_BY_DIGEST)?, &digest.hex(), 0o644, text.as_bytes())
     }
 
     fn table(&self, name: &str) -> Result<Option<OwnedFd>> {

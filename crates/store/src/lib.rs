@@ -16,6 +16,8 @@
 //! | [`Containers`] | container documents | `containers` |
 //! | [`Backrefs`] | who uses a layer, an image, a name | `layercake/index/<driver>` |
 //! | [`Sizes`] | remembered sizes of writable layers | `layercake/sizes` |
+//! | [`Downloads`] | blobs on their way from a registry | `layercake/downloads` |
+//! | [`Blobs`] | compressed blobs that were kept | `layercake/blobs` |
 //!
 //! # How a change is made
 //!
@@ -35,11 +37,13 @@
 #![recursion_limit = "256"]
 
 mod backrefs;
+mod blobs;
 mod commit;
 mod container;
 mod containers;
 mod daemon;
 mod distribution;
+mod downloads;
 mod error;
 mod finding;
 mod generation;
@@ -55,11 +59,13 @@ mod sweep;
 mod work;
 
 pub use backrefs::{Backrefs, User};
+pub use blobs::Blobs;
 pub use commit::CommitLock;
 pub use container::{Container, Health, HostConfig, NewContainer, State, Status};
 pub use containers::{Containers, StagedContainer};
 pub use daemon::Holder;
 pub use distribution::{Distribution, V2Metadata};
+pub use downloads::{Download, Downloads, Interrupted, SEGMENT, Segments};
 pub use error::{Error, Result};
 pub use finding::{Damage, Finding, Subject};
 pub use images::{Images, StagedImage};

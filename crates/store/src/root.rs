@@ -7,7 +7,7 @@ use sys::OwnedFd;
 use crate::backrefs::Backrefs;
 use crate::error::{Error, Result};
 use crate::small::{find_dir, names_in, os};
-use crate::{Containers, Distribution, Images, Layers, Mounts, References, Sizes};
+use crate::{Blobs, Containers, Distribution, Downloads, Images, Layers, Mounts, References, Sizes};
 use crate::{daemon, owner, references};
 
 /// Whether a data root may be changed.
@@ -208,6 +208,16 @@ impl DataRoot {
     /// Remembered sizes.
     pub fn sizes(&self) -> Sizes<'_> {
         Sizes { root: self }
+    }
+
+    /// Blobs on their way from a registry.
+    pub fn downloads(&self) -> Downloads<'_> {
+        Downloads { root: self }
+    }
+
+    /// Kept blobs.
+    pub fn blobs(&self) -> Blobs<'_> {
+        Blobs { root: self }
     }
 
     /// Which daemon works on this data root at the moment, if any.

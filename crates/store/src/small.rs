@@ -66,6 +66,20 @@ pub(crate) fn replace(
     Ok(sys::atomic::replace_by(aside, dir, os(name), mode, data)?)
 }
 
+/// As [`replace`], but nothing is durable: after a power cut the file may be anything.
+pub(crate) fn replace_unsynced(
+    lock: &CommitLock<'_>,
+    dir: &OwnedFd,
+    name: &str,
+    mode: u32,
+    data: &[u8],
+) -> Result<()> {
+    let aside = lock.root.writable(&lock.root.dirs.private)?;
+    let temp = format!("{}{name}-{}", sys::atomic::TEMP_PREFIX, random_hex());
+    sys::atomic::create_unsynced(aside, os(&temp), mode, data)?;
+    Ok(sys::dir::rename(aside, os(&temp), dir, os(name))?)
+}
+
 /// 64 random hexadecimal digits.
 pub(crate) fn random_hex() -> String {
     sys::process::random::<32>().iter().map(|byte| format!("{byte:02x}")).collect()

@@ -60,6 +60,7 @@ impl DataRoot {
     /// System calls.
     pub fn sweep(&self) -> Result<Leftovers<'_>> {
         let works = work::dead(self)?;
+        self.downloads().sweep()?;
         let removing = match self.backrefs().removing()? {
             Some(names) => {
                 self.forget_removed(&names)?;

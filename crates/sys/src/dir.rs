@@ -85,6 +85,17 @@ pub fn create_file(dir: impl AsFd, name: &OsStr, mode: u32) -> Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Opens the regular file `name` for reading and writing, and creates it if it is not there.
+pub fn open_or_create_file(dir: impl AsFd, name: &OsStr, mode: u32) -> Result<OwnedFd> {
+    match create_file(&dir, name, mode) {
+        Err(e) if e.errno == Errno::EXIST => {}
+        other => return other,
+    }
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let fd = rfs::openat(&dir, name, flags, Mode::empty()).at_name("open", &dir, name)?;
+    regular(fd, &dir, name).map(|(fd, _)| fd)
+}
+
 /// Makes the directory `name`.
 pub fn mkdir(dir: impl AsFd, name: &OsStr, mode: u32) -> Result<()> {
     let name = component("mkdir", &dir, name)?;

@@ -38,13 +38,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         _ => standard_input(),
     };
     let engine = context.write()?;
-    let options = LoadOptions { platform: args.platform.clone() };
+    let options = LoadOptions { platform: args.platform.clone(), image: None };
     let loaded = engine.load(input, &options, &*progress::for_stderr(args.quiet))?;
     stdout::print(&loaded.iter().map(report).collect::<String>())
 }
 
 /// Docker's lines for one image.
-fn report(loaded: &Loaded) -> String {
+pub(super) fn report(loaded: &Loaded) -> String {
     let mut text = String::new();
     for (name, old) in &loaded.renamed {
         let name = name.familiar();

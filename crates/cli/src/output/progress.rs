@@ -26,6 +26,29 @@ pub fn on_terminal() -> Box<dyn Progress> {
     for_stderr(!io::stderr().is_terminal())
 }
 
+/// What suits the command line and standard output, where Docker shows pulls and pushes: nothing with `--quiet`, bars
+/// with a total on a terminal, else a line for each state that an item comes to.
+pub fn for_stdout(quiet: bool) -> Box<dyn Progress> {
+    if quiet {
+        Box::new(Silent)
+    } else if io::stdout().is_terminal() {
+        Box::new(Bars::with_total(ProgressDrawTarget::stdout()))
+    } else {
+        Box::new(States(Lines::new(io::stdout())))
+    }
+}
+
+/// A line for each state that an item comes to, as Docker writes them where there is no terminal.
+pub struct States<W>(Lines<W>);
+
+impl<W: Write + Send> Progress for States<W> {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Status { .. } | Event::Message(_) = event {
+            self.0.event(event);
+        }
+    }
+}
+
 /// A line for each beginning and end: `5f70bf18a086: Unpacking 1.2MB`, `5f70bf18a086: Done`.
 pub struct Lines<W> {
     out: Mutex<W>,
@@ -51,6 +74,7 @@ impl<W: Write + Send> Progress for Lines<W> {
             Event::Start { item, phase, total: None } => self.line(&format!("{item}: {phase}")),
             Event::Advance { .. } => {}
             Event::Finish { item } => self.line(&format!("{item}: {DONE}")),
+            Event::Status { item, status } => self.line(&format!("{item}: {status}")),
             Event::Message(text) => self.line(text),
         }
     }
@@ -62,35 +86,73 @@ const DONE: &str = "Done";
 /// A line with a bar for each item: `5f70bf18a086: Unpacking [=====>   ]  1.2MB/3.4MB`.
 pub struct Bars {
     all: MultiProgress,
-    items: Mutex<HashMap<String, ProgressBar>>,
+    items: Mutex<HashMap<String, Item>>,
+    /// Below all others: what goes over the network.
+    total: Option<ProgressBar>,
+}
+
+struct Item {
+    bar: ProgressBar,
+    /// Whether it adds to the total.
+    counts: bool,
 }
 
 impl Bars {
     /// Draws on `target`.
     pub fn new(target: ProgressDrawTarget) -> Self {
-        Self { all: MultiProgress::with_draw_target(target), items: Mutex::default() }
+        Self { all: MultiProgress::with_draw_target(target), items: Mutex::default(), total: None }
+    }
+
+    /// The same with a line for the sum of what is fetched or sent.
+    pub fn with_total(target: ProgressDrawTarget) -> Self {
+        let total = ProgressBar::new(0).with_style(style(BYTES)).with_prefix("Total");
+        let mut bars = Self::new(target);
+        bars.total = Some(total);
+        bars
+    }
+
+    /// The item's bar; the total's comes with the first.
+    fn bar<'m>(&self, items: &'m mut HashMap<String, Item>, name: &str, looks: &str) -> &'m mut Item {
+        let first = items.is_empty();
+        items.entry(name.to_owned()).or_insert_with(|| {
+            // It is drawn as soon as it is added, so it has its looks before.
+            let bar = ProgressBar::no_length().with_style(style(looks)).with_prefix(name.to_owned());
+            let bar = match &self.total {
+                None => self.all.add(bar),
+                Some(total) => {
+                    if first {
+                        self.all.add(total.clone());
+                    }
+                    self.all.insert_before(total, bar)
+                }
+            };
+            Item { bar, counts: false }
+        })
     }
 
     fn start(&self, item: &str, phase: Phase, total: Option<u64>) {
-        let style = style(if total.is_some() {
-            "{prefix}: {msg} [{bar:50}] {done}/{all}"
-        } else {
-            "{prefix}: {msg} {some}"
-        });
+        let looks = if total.is_some() { BYTES } else { "{prefix}: {msg} {some}" };
         let mut items = lock(&self.items);
-        let bar = items.entry(item.to_owned()).or_insert_with(|| {
-            // It is drawn as soon as it is added, so it has its looks before.
-            let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
-            let bar = bar.with_style(style.clone()).with_prefix(item.to_owned());
-            self.all.add(bar.with_message(phase.to_string()))
-        });
-        bar.set_style(style);
-        bar.set_message(phase.to_string());
+        let item = self.bar(&mut items, item, looks);
+        item.counts = matches!(phase, Phase::Downloading | Phase::Uploading);
+        item.bar.set_style(style(looks));
+        item.bar.set_message(phase.to_string());
         match total {
-            Some(total) => bar.set_length(total),
-            None => bar.unset_length(),
+            Some(total) => item.bar.set_length(total),
+            None => item.bar.unset_length(),
         }
-        bar.set_position(0);
+        item.bar.set_position(0);
+        if let (Some(sum), true) = (&self.total, item.counts) {
+            sum.set_message(phase.to_string());
+            sum.inc_length(total.unwrap_or(0));
+        }
+    }
+
+    fn status(&self, item: &str, status: &str) {
+        let mut items = lock(&self.items);
+        let item = self.bar(&mut items, item, STATE);
+        item.bar.set_style(style(STATE));
+        item.bar.set_message(status.to_owned());
     }
 }
 
@@ -99,23 +161,41 @@ impl Progress for Bars {
         match event {
             Event::Start { item, phase, total } => self.start(item, phase, total),
             Event::Advance { item, bytes } => {
-                if let Some(bar) = lock(&self.items).get(item) {
-                    bar.inc(bytes);
+                if let Some(item) = lock(&self.items).get(item) {
+                    item.bar.inc(bytes);
+                    if let (Some(sum), true) = (&self.total, item.counts) {
+                        sum.inc(bytes);
+                    }
                 }
             }
             Event::Finish { item } => {
-                if let Some(bar) = lock(&self.items).remove(item) {
-                    bar.set_style(style("{prefix}: {msg}"));
-                    bar.finish_with_message(DONE);
+                if let Some(item) = lock(&self.items).remove(item) {
+                    item.bar.set_style(style(STATE));
+                    item.bar.finish_with_message(DONE);
                 }
             }
+            Event::Status { item, status } => self.status(item, status),
             Event::Message(text) => {
-                // Above the bars; it fails only when standard error is gone, and nobody reads it then.
+                // Above the bars; it fails only when nobody reads it any more.
                 let _ = self.all.println(text);
             }
         }
     }
 }
+
+impl Drop for Bars {
+    /// Leaves the last states on the screen.
+    fn drop(&mut self) {
+        if let Some(total) = &self.total {
+            total.finish_and_clear();
+        }
+        lock(&self.items).values().for_each(|item| item.bar.abandon());
+    }
+}
+
+/// The looks of an item with a known size, and of one without work.
+const BYTES: &str = "{prefix}: {msg} [{bar:50}] {done}/{all}";
+const STATE: &str = "{prefix}: {msg}";
 
 /// A line of Docker's looks, with Docker's sizes.
 fn style(template: &str) -> ProgressStyle {
@@ -216,7 +296,7 @@ mod tests {
         let screen = Screen::default();
         let bars = Bars::new(ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255));
         work(&bars);
-        let bar = lock(&bars.items).get("busybox").cloned().unwrap();
+        let bar = lock(&bars.items).get("busybox").unwrap().bar.clone();
         bar.tick();
         let seen = lock(&screen.0).clone();
         for part in ["busybox:latest", "5f70bf18a086: Done", "busybox: Syncing"] {
@@ -225,11 +305,40 @@ mod tests {
     }
 
     #[test]
+    fn a_total_adds_up_what_goes_over_the_network() {
+        let screen = Screen::default();
+        let bars = Bars::with_total(ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255));
+        for item in ["5f70bf18a086", "6a70bf18a086"] {
+            bars.start(item, Phase::Downloading, Some(1_000_000));
+            bars.advance(item, 500_000);
+        }
+        bars.start("5f70bf18a086", Phase::Unpacking, Some(1_000_000));
+        bars.advance("5f70bf18a086", 1_000_000);
+        let total = bars.total.clone().unwrap();
+        assert_eq!((total.position(), total.length()), (1_000_000, Some(2_000_000)));
+        bars.status("5f70bf18a086", "Pull complete");
+        drop(bars);
+        let seen = lock(&screen.0).clone();
+        for part in ["Total: Downloading", "5f70bf18a086: Pull complete"] {
+            assert!(seen.contains(part), "{part} in {seen}");
+        }
+    }
+
+    #[test]
+    fn states_alone_when_a_pull_is_piped() {
+        let states = States(Lines::new(Vec::new()));
+        work(&states);
+        states.status("5f70bf18a086", "Pull complete");
+        let text = String::from_utf8(states.0.out.into_inner().unwrap()).unwrap();
+        assert_eq!(text, "busybox:latest\n5f70bf18a086: Pull complete\n");
+    }
+
+    #[test]
     fn a_bar_looks_like_dockers() {
         let screen = Screen::default();
         let bars = Bars::new(ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255));
         bars.event(Event::Start { item: "5f70bf18a086", phase: Phase::Unpacking, total: Some(2_000_000) });
-        let bar = lock(&bars.items).get("5f70bf18a086").cloned().unwrap();
+        let bar = lock(&bars.items).get("5f70bf18a086").unwrap().bar.clone();
         bar.set_position(1_000_000);
         bar.abandon();
         let seen = lock(&screen.0).clone();

@@ -26,7 +26,8 @@ pub const NAMED: Named = Named {
 };
 
 impl UsageRow {
-    /// Docker's four kinds, and garbage if there is some: layers that Docker does not find when it prunes.
+    /// Docker's four kinds, and what Docker has not if there is some: compressed layers that were kept, and garbage that
+    /// Docker does not find when it prunes.
     pub fn all(usage: &DiskUsage) -> Vec<Self> {
         let nothing = |kind| Self { kind, total: 0, active: 0, size: 0, reclaimable: 0, percent: false };
         let cache = &usage.build_cache;
@@ -37,6 +38,10 @@ impl UsageRow {
             ..nothing("Build Cache")
         };
         let mut rows = vec![Self::images(usage), Self::containers(usage), Self::volumes(usage), build_cache];
+        if usage.blobs.count > 0 {
+            let (total, size) = (usage.blobs.count, usage.blobs.size);
+            rows.push(Self { total, size, reclaimable: size, percent: true, ..nothing("Kept Blobs") });
+        }
         if usage.garbage > 0 {
             let (size, reclaimable) = (usage.garbage, usage.garbage);
             rows.push(Self { size, reclaimable, percent: true, ..nothing("Garbage") });
@@ -153,6 +158,7 @@ Build Cache     0         0         0B        0B
                 VolumeUsage { name: "a".into(), links: 0, size: 6 },
                 VolumeUsage { name: "b".into(), links: 2, size: 4 },
             ],
+            blobs: engine::df::BlobUsage { count: 2, size: 9 },
             garbage: 10,
             ..DiskUsage::default()
         };
@@ -164,6 +170,7 @@ Images          2         1         3.5kB     500B (14%)
 Containers      0         0         0B        0B
 Local Volumes   2         1         10B       6B (60%)
 Build Cache     3         0         7B        7B
+Kept Blobs      2         0         9B        9B (100%)
 Garbage         0         0         10B       10B (100%)
 "
         );

@@ -13,6 +13,7 @@ use model::progress::{Phase, Progress};
 use sys::{OwnedFd, Root};
 
 use crate::error::{Error, Result};
+use crate::install::Archive;
 
 /// What the user named.
 pub enum Input {
@@ -47,6 +48,11 @@ pub(crate) struct Blob {
 }
 
 impl Blob {
+    /// A whole file of `len` bytes.
+    pub fn whole(file: OwnedFd, len: u64) -> Self {
+        Self { file: Arc::new(file), offset: 0, len }
+    }
+
     /// Reads the blob from its start, independently of all other readers.
     pub fn reader(&self) -> BlobReader {
         BlobReader { blob: self.clone(), at: 0 }
@@ -63,6 +69,12 @@ impl Blob {
         let mut bytes = Vec::new();
         self.reader().read_to_end(&mut bytes).map_err(Error::io("read", name))?;
         Ok(bytes)
+    }
+}
+
+impl Archive for Blob {
+    fn open(&self) -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(self.reader()))
     }
 }
 
@@ -224,7 +236,7 @@ impl Source {
             Self::Layout(root) => match root.file_nofollow(Path::new(name)) {
                 Ok(fd) => {
                     let len = sys::meta::of_fd(&fd)?.size;
-                    Ok(Some(Blob { file: Arc::new(fd), offset: 0, len }))
+                    Ok(Some(Blob::whole(fd, len)))
                 }
                 Err(e) if e.is_not_found() => Ok(None),
                 Err(e) => Err(e.into()),

@@ -1,9 +1,11 @@
 //! What nothing can use: layers without users, entries without containers, directories that no record names. A daemon
-//! that was killed leaves them, and never looks at them again (moby.md §7).
+//! that was killed leaves them, and never looks at them again (moby.md §7). And what pulls left: downloads that were
+//! interrupted, kept blobs of layers that are gone.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use model::{CacheId, ChainId, ContainerId};
+use model::{CacheId, ChainId, ContainerId, DiffId, Digest};
 use store::{Intent, MountRecord};
 
 use super::{BuildKit, Pruned, Survey};
@@ -19,10 +21,21 @@ pub(crate) struct Garbage {
     mounts: Vec<(ContainerId, MountRecord)>,
     /// Directories of the driver.
     directories: Vec<CacheId>,
+    /// Downloads that were interrupted.
+    downloads: Vec<Digest>,
+    /// Kept blobs whose layers are gone.
+    blobs: Vec<Digest>,
     /// Bytes in all of it.
     pub size: u64,
     /// Why there may be more.
     warning: Option<String>,
+}
+
+impl Garbage {
+    /// Whether a kept blob is garbage.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blobs.contains(digest)
+    }
 }
 
 impl Engine {
@@ -30,6 +43,10 @@ impl Engine {
     /// is somebody's. Where records cannot be read, nobody knows what they need, and nothing is garbage.
     pub(crate) fn find_garbage(&self, survey: &Survey, directories: &[CacheId]) -> Result<Garbage> {
         let mut garbage = Garbage::default();
+        for left in self.store.downloads().interrupted()? {
+            garbage.size += left.size;
+            garbage.downloads.push(left.digest);
+        }
         if survey.damaged > 0 {
             let text =
                 "damaged records: what they need is not known, so garbage was left alone; see check --repair";
@@ -56,7 +73,24 @@ impl Engine {
             garbage.size += layer.size;
             garbage.layers.push(layer.chain);
         }
+        for (digest, size) in self.unused_blobs(survey)? {
+            garbage.size += size;
+            garbage.blobs.push(digest);
+        }
         Ok(garbage)
+    }
+
+    /// Kept blobs with their sizes whose layers the store has not, as far as it knows which layers they are.
+    fn unused_blobs(&self, survey: &Survey) -> Result<Vec<(Digest, u64)>> {
+        let diffs: BTreeSet<DiffId> = survey.layers.values().map(|layer| layer.diff).collect();
+        let mut unused = Vec::new();
+        for (digest, size) in self.store.blobs().list()? {
+            let layer = self.store.distribution().diff_id(&digest)?;
+            if !layer.is_some_and(|diff| diffs.contains(&diff)) {
+                unused.push((digest, size));
+            }
+        }
+        Ok(unused)
     }
 
     /// Removes garbage.
@@ -91,6 +125,28 @@ impl Engine {
         for id in &garbage.directories {
             self.driver.discard(id)?;
         }
+        for digest in &garbage.downloads {
+            self.store.downloads().discard(digest)?;
+        }
+        for digest in &garbage.blobs {
+            self.store.blobs().remove(digest)?;
+        }
+        Ok(pruned)
+    }
+
+    /// Removes all kept blobs but those that are gone with the garbage.
+    pub(super) fn prune_blobs(&self, dry_run: bool, garbage: &Pruned) -> Result<Pruned> {
+        let mut pruned = Pruned::default();
+        for (digest, size) in self.store.blobs().list()? {
+            let path = format!("layercake/blobs/sha256/{}", digest.hex());
+            if !garbage.garbage.contains(&path) {
+                if !dry_run {
+                    self.store.blobs().remove(&digest)?;
+                }
+                pruned.reclaimed += size;
+                pruned.garbage.push(path);
+            }
+        }
         Ok(pruned)
     }
 
@@ -124,6 +180,10 @@ impl Engine {
         let layers = garbage.layers.iter().map(|chain| layerdb.join("sha256").join(chain.hex()));
         let mounts = garbage.mounts.iter().map(|(id, _)| layerdb.join("mounts").join(id.hex()));
         let directories = garbage.directories.iter().map(|id| home.join(id.as_str()));
-        layers.chain(mounts).chain(directories).map(|path| path.to_string_lossy().into_owned()).collect()
+        let private = Path::new("layercake");
+        let downloads = garbage.downloads.iter().map(|digest| private.join("downloads").join(digest.hex()));
+        let blobs = garbage.blobs.iter().map(|digest| private.join("blobs/sha256").join(digest.hex()));
+        let paths = layers.chain(mounts).chain(directories).chain(downloads).chain(blobs);
+        paths.map(|path| path.to_string_lossy().into_owned()).collect()
     }
 }

@@ -113,7 +113,7 @@ fn an_oci_layout_loads_as_directory_and_as_archive_for_the_right_platform() {
     on_every_driver(|world| {
         let load = |input, platform: Option<&str>| {
             let platform = platform.map(|p| model::Platform::parse(p).unwrap());
-            world.engine.load(input, &LoadOptions { platform }, &Silent)
+            world.engine.load(input, &LoadOptions { platform, ..Default::default() }, &Silent)
         };
         let loaded = load(Input::Path(tmp.path().into()), None).unwrap();
         assert_eq!(loaded.len(), 1);

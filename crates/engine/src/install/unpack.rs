@@ -1,6 +1,6 @@
 //! Unpacks layers into a stage of the driver, as many at once as there are processors.
 
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +12,7 @@ use drivers::Stage;
 use model::progress::{Phase, Progress};
 use model::{CacheId, DiffId};
 
-use super::pipeline;
+use super::{Archive, pipeline};
 use crate::Engine;
 use crate::error::{Error, Result};
 
@@ -20,9 +20,11 @@ use crate::error::{Error, Result};
 pub(crate) struct Job<'a> {
     /// What messages call it.
     pub name: &'a str,
+    /// What progress calls it; the DiffID's twelve digits if absent.
+    pub item: Option<&'a str>,
     /// Its archive, compressed or not.
-    pub input: Box<dyn Read + Send>,
-    /// Length of the input in bytes, if it is known.
+    pub archive: &'a dyn Archive,
+    /// Length of the archive in bytes, if it is known.
     pub len: Option<u64>,
     /// The driver's directory for it, prepared in the stage.
     pub cache_id: &'a CacheId,
@@ -78,10 +80,11 @@ impl Engine {
 
     /// Unpacks one layer and verifies its digest.
     pub(crate) fn unpack(&self, stage: &Stage, job: Job<'_>, progress: &dyn Progress) -> Result<Unpacked> {
-        let name = job.name;
+        let (name, archive) = (job.name, job.archive);
         let item = short(&job);
         progress.start(&item, Phase::Unpacking, job.len);
-        let unpacked = self.unpack_job(stage, job, &item, progress).map_err(|e| e.in_layer(name))?;
+        let unpacked = self.unpack_job(stage, job, &item, progress);
+        let unpacked = unpacked.map_err(|e| archive.judge(e.in_layer(name)))?;
         progress.finish(&item);
         Ok(unpacked)
     }
@@ -95,7 +98,7 @@ impl Engine {
     ) -> Result<Unpacked> {
         let applier = self.driver.applier(stage, job.cache_id, &self.unpack_options())?;
         let record = tar_split::gzip(BufWriter::with_capacity(256 << 10, job.record));
-        let (_, plain) = compress::open(job.input, self.limits.decompress)?;
+        let (_, plain) = compress::open(job.archive.open()?, self.limits.decompress)?;
         let mut layer = Tee { applier, packer: Packer::new(record) };
         let mut parser = tar::Parser::new(self.limits.tar);
         // The bytes that go through are those of the tar archive; of a compressed one there are more than `len`.
@@ -119,9 +122,10 @@ impl Engine {
     }
 }
 
-/// What progress calls a layer: the twelve digits that Docker shows.
+/// What progress calls a layer.
 fn short(job: &Job<'_>) -> String {
-    job.expected.map_or_else(|| job.name.to_owned(), |diff| diff.short())
+    let digits = || job.expected.map_or_else(|| job.name.to_owned(), |diff| diff.short());
+    job.item.map_or_else(digits, str::to_owned)
 }
 
 /// One pass over the archive serves both: the files are made, and the record is written that brings the archive back.
