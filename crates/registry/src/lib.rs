@@ -25,6 +25,7 @@ mod certificates;
 mod challenge;
 mod client;
 mod credential;
+pub mod credentials;
 mod endpoint;
 mod error;
 mod grant;
