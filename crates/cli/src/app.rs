@@ -9,7 +9,8 @@ use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcomm
 
 use crate::commands::{
     check, commit, completion, container, cp, create, diff, export, history, image, images, import, info,
-    inspect, load, mount, ps, reclaim, rename, rm, rmi, save, system, tag, tour, umount, union, version,
+    inspect, load, login, logout, manifest, mount, ps, reclaim, rename, rm, rmi, save, system, tag, tour,
+    umount, union, version,
 };
 use crate::context::{Context, Globals};
 use crate::output::failure::Failure;
@@ -54,6 +55,9 @@ enum Command {
     Info(info::Args),
     Inspect(inspect::Args),
     Load(load::Args),
+    Login(login::Args),
+    Logout(logout::Args),
+    Manifest(manifest::Args),
     Mount(mount::Args),
     Ps(ps::Args),
     #[command(name = reclaim::NAME, hide = true)]
@@ -92,6 +96,9 @@ impl Command {
             Self::Info(args) => info::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
             Self::Load(args) => load::run(args, context),
+            Self::Login(args) => login::run(args, context),
+            Self::Logout(args) => logout::run(args, context),
+            Self::Manifest(args) => manifest::run(args, context),
             Self::Mount(args) => mount::run(args, context),
             Self::Ps(args) => ps::run(args, context),
             Self::Reclaim(args) => reclaim::run(args, context),

@@ -8,15 +8,24 @@ use std::process::{Command, Stdio};
 use engine::{Access, Engine};
 
 use crate::commands::reclaim;
+use crate::daemon_json::DaemonJson;
+use crate::files;
 use crate::limit::Limit;
 use crate::options::KeyValue;
 use crate::output::failure::Failure;
 use crate::rootless::{self, Session};
 use crate::union;
 
+/// The variable that names the data root.
+const ROOT: &str = "LAYERCAKE_ROOT";
+
 /// Options of the program itself.
 #[derive(Debug, Default, clap::Args)]
 pub struct Globals {
+    /// Configuration file (default "daemon.json" in the data root, else "/etc/layercake/daemon.json", without root
+    /// "$XDG_CONFIG_HOME/layercake/daemon.json")
+    #[arg(long, value_name = "file", global = true)]
+    config: Option<PathBuf>,
     /// Data root (default "/var/lib/layercake", without root "$XDG_DATA_HOME/layercake"; overridden by LAYERCAKE_ROOT)
     #[arg(long, value_name = "dir", global = true)]
     root: Option<PathBuf>,
@@ -35,20 +44,21 @@ pub struct Globals {
 }
 
 /// A variable of the environment; an empty one counts as not set.
-fn env(name: &str) -> Option<OsString> {
+pub(crate) fn env(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// The store of a command, which the first look at it opens.
 pub struct Context {
     globals: Globals,
+    config: OnceCell<DaemonJson>,
     session: OnceCell<Session>,
 }
 
 impl Context {
     /// A context that has not looked at the store yet.
     pub fn new(globals: Globals) -> Self {
-        Self { globals, session: OnceCell::new() }
+        Self { globals, config: OnceCell::new(), session: OnceCell::new() }
     }
 
     /// Opens the store to look at it. Nothing on the disk changes.
@@ -80,26 +90,64 @@ impl Context {
         let mut options = engine::Options::new(root);
         options.union_server =
             Some(engine::Server { program: union::this_program(), args: vec!["union".into()] });
-        options.driver = self.globals.storage_driver.clone();
-        options.storage_opts = self.globals.storage_opts.iter().map(KeyValue::pair).collect();
+        let config = self.config()?;
+        config.not_with_flag("storage-driver", self.globals.storage_driver.is_some())?;
+        config.not_with_flag("storage-opts", !self.globals.storage_opts.is_empty())?;
+        options.driver = self.storage_driver()?.map(str::to_owned);
+        let storage_opts = self.globals.storage_opts.iter().chain(&config.storage_opts);
+        options.storage_opts = storage_opts.map(KeyValue::pair).collect();
         for limit in &self.globals.limits {
             limit.set(&mut options.limits);
         }
         Ok(Engine::open(&options, access)?)
     }
 
-    /// The data root: as typed, else as the environment says, else the user's.
-    fn root(&self) -> Result<PathBuf, Failure> {
-        if let Some(root) = self.named_root() {
-            return Ok(root);
+    /// The settings of `daemon.json`.
+    ///
+    /// # Errors
+    /// As [`DaemonJson::read`].
+    pub fn config(&self) -> Result<&DaemonJson, Failure> {
+        if self.config.get().is_none() {
+            let _ = self.config.set(self.read_config()?);
         }
-        let (data, home) = (env("XDG_DATA_HOME"), env("HOME"));
-        rootless::default_store(data.as_deref(), home.as_deref()).map_err(Failure::refused)
+        Ok(self.config.get_or_init(DaemonJson::default))
+    }
+
+    /// The file that was named, else that of the data root, else that of the machine or user.
+    fn read_config(&self) -> Result<DaemonJson, Failure> {
+        if let Some(path) = &self.globals.config {
+            return DaemonJson::read(path);
+        }
+        let root = self.named_root().map_or_else(Self::usual_root, Ok);
+        let own = root.map(|root| root.join(files::DAEMON_JSON)).ok();
+        if let Some(path) = own.filter(|path| path.exists()) {
+            return DaemonJson::read(&path)?.without_data_root();
+        }
+        match files::daemon_json().filter(|path| path.exists()) {
+            Some(path) => DaemonJson::read(&path),
+            None => Ok(DaemonJson::default()),
+        }
+    }
+
+    /// The data root: as typed, else as the environment or `daemon.json` says, else the user's.
+    fn root(&self) -> Result<PathBuf, Failure> {
+        let config = self.config()?;
+        config.not_with_flag("data-root", self.globals.root.is_some())?;
+        match self.named_root().or_else(|| config.data_root.clone()) {
+            Some(root) => Ok(root),
+            None => Self::usual_root(),
+        }
     }
 
     /// The data root as typed, or as the environment says.
     fn named_root(&self) -> Option<PathBuf> {
-        self.globals.root.clone().or_else(|| env("LAYERCAKE_ROOT").map(PathBuf::from))
+        self.globals.root.clone().or_else(|| env(ROOT).map(PathBuf::from))
+    }
+
+    /// The data root if nothing names one.
+    fn usual_root() -> Result<PathBuf, Failure> {
+        let (data, home) = (env("XDG_DATA_HOME"), env("HOME"));
+        rootless::default_store(data.as_deref(), home.as_deref()).map_err(Failure::refused)
     }
 
     /// How the user's other programs reach `path`, a mount of this command.
@@ -107,9 +155,13 @@ impl Context {
         self.session.get().map_or_else(|| path.to_owned(), |session| session.outside_path(path))
     }
 
-    /// The storage driver that the command line names.
-    pub fn storage_driver(&self) -> Option<&str> {
-        self.globals.storage_driver.as_deref()
+    /// The storage driver that the command line or `daemon.json` names.
+    ///
+    /// # Errors
+    /// As [`Context::config`].
+    pub fn storage_driver(&self) -> Result<Option<&str>, Failure> {
+        let config = self.config()?;
+        Ok(self.globals.storage_driver.as_deref().or(config.storage_driver.as_deref()))
     }
 
     /// What the user should know about working without root.
@@ -135,7 +187,10 @@ impl Context {
             return Ok(engine.reclaim()?);
         }
         let mut command = Command::new("/proc/self/exe");
-        command.arg("--root").arg(self.root()?);
+        command.env(ROOT, self.root()?);
+        if let Some(config) = &self.globals.config {
+            command.arg("--config").arg(config);
+        }
         if let Some(driver) = &self.globals.storage_driver {
             command.arg("--storage-driver").arg(driver);
         }

@@ -5,7 +5,9 @@
 //! | [`app`] | the tree of commands, and how a command line ends |
 //! | [`context`] | what every command needs: the store that was named, opened |
 //! | `commands` | one file for each subcommand: its arguments and what it does |
+//! | `daemon_json`, `files` | the configuration file, and where it and its like are |
 //! | `limit`, `options`, `until` | options that several commands have, and the values they take |
+//! | `registry` | how a command speaks with registries |
 //! | `rows` | what listings show of images, containers and the rest |
 //! | [`output`] | how things are printed, and how they fail |
 //! | `tour` | `layercake tour` |
@@ -15,9 +17,12 @@
 pub mod app;
 mod commands;
 pub mod context;
+mod daemon_json;
+mod files;
 mod limit;
 mod options;
 pub mod output;
+mod registry;
 pub mod rootless;
 mod rows;
 mod tour;

@@ -112,11 +112,13 @@ impl Session {
 /// # Errors
 /// [`Error::NoHome`].
 pub fn default_store(xdg_data_home: Option<&OsStr>, home: Option<&OsStr>) -> Result<PathBuf, Error> {
+    if is_root() { Ok(ROOT_STORE.into()) } else { user_store(xdg_data_home, home) }
+}
+
+/// Whether this is root, and the machine's files are his.
+pub fn is_root() -> bool {
     let owns_machine = std::fs::metadata("/").is_ok_and(|meta| meta.uid() == 0);
-    if sys::process::euid() == 0 && owns_machine {
-        return Ok(ROOT_STORE.into());
-    }
-    user_store(xdg_data_home, home)
+    sys::process::euid() == 0 && owns_machine
 }
 
 fn user_store(xdg_data_home: Option<&OsStr>, home: Option<&OsStr>) -> Result<PathBuf, Error> {

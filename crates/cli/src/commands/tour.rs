@@ -23,6 +23,6 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     tour::run(&tour::Options {
         pause: args.pause,
         keep: args.keep,
-        driver: context.storage_driver().map(str::to_owned),
+        driver: context.storage_driver()?.map(str::to_owned),
     })
 }

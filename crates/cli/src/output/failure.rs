@@ -117,6 +117,19 @@ impl From<engine::Error> for Failure {
     }
 }
 
+impl From<registry::Error> for Failure {
+    fn from(err: registry::Error) -> Self {
+        Self { causes: causes(&err), ..Self::refused(&err) }
+    }
+}
+
+impl From<registry::credentials::Error> for Failure {
+    /// As Docker's client, which knows the credentials and not the daemon.
+    fn from(err: registry::credentials::Error) -> Self {
+        Self { causes: causes(&err), ..Self::plain(&err) }
+    }
+}
+
 /// What led to `err`, without what its own text repeats.
 fn causes(err: &dyn std::error::Error) -> Vec<String> {
     let mut texts = Vec::new();

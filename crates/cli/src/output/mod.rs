@@ -9,6 +9,7 @@ pub mod failure;
 pub mod filter;
 pub mod help;
 pub mod inspect;
+pub mod json;
 pub mod listing;
 pub mod ports;
 pub mod progress;

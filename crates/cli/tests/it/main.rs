@@ -15,18 +15,31 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
 
+mod prompt;
+mod registry;
 mod session;
 
 use session::Session;
 
+/// A session, beside a registry if there is one.
+macro_rules! session {
+    () => {
+        Session::new()
+    };
+    ($registry:expr) => {
+        Session::beside($registry)
+    };
+}
+
 /// Makes a test of each transcript.
 macro_rules! transcripts {
-    ($($name:ident)*) => {
+    ($($name:ident $(beside $registry:expr)?,)*) => {
         $(
             #[test]
             fn $name() {
                 if testkit::machine::require_root(concat!("transcript ", stringify!($name))) {
-                    Session::new().replay(include_str!(concat!("../transcripts/", stringify!($name), ".txt")));
+                    let session = session!($($registry)?);
+                    session.replay(include_str!(concat!("../transcripts/", stringify!($name), ".txt")));
                 }
             }
         )*
@@ -47,21 +60,23 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    containers
-    copy
-    fuse_overlayfs
-    help
-    images
-    inspect
-    load
-    mistakes
-    mounts
-    prune
-    save
-    streams
-    system
-    tag
-    union
+    containers,
+    copy,
+    fuse_overlayfs,
+    help,
+    images,
+    inspect,
+    load,
+    login beside registry::locked(),
+    manifest beside registry::with_busybox(),
+    mistakes,
+    mounts,
+    prune,
+    save,
+    streams,
+    system,
+    tag,
+    union,
 }
 
 /// `layercake images | head -1` and its like.

@@ -7,10 +7,12 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 use testkit::archive::Builder;
 use testkit::image::{self, Image};
+use testkit::registry::Server;
 
 /// A directory to work in, with archives to load and an empty store.
 pub struct Session {
     dir: TempDir,
+    registry: Option<Server>,
 }
 
 /// A command with what it shall print.
@@ -31,7 +33,8 @@ impl Session {
     /// | `rootfs.tar` | files: `hello`, `dir/link` |
     /// | `junk` | no archive |
     pub fn new() -> Self {
-        let session = Self { dir: tempfile::tempdir().unwrap() };
+        let session = Self { dir: tempfile::tempdir().unwrap(), registry: None };
+        fs::create_dir(session.home()).unwrap();
         let lower = Builder::new()
             .dir("etc")
             .file("etc/conf", "old\n")
@@ -53,6 +56,13 @@ impl Session {
         session.file("junk", "junk");
         // A store with nothing in it: a named one that is not there is an error for commands that only look.
         session.run("layercake image prune -f");
+        session
+    }
+
+    /// The same beside a registry, whose address is in the variable `REGISTRY`.
+    pub fn beside(registry: Server) -> Self {
+        let mut session = Self::new();
+        session.registry = Some(registry);
         session
     }
 
@@ -118,8 +128,20 @@ impl Session {
             .env("PATH", path.unwrap())
             .env("LAYERCAKE_ROOT", self.root())
             .env("TZ", "UTC")
+            .env("HOME", self.home())
             .stdin(Stdio::null());
+        for name in ["DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME"] {
+            shell.env_remove(name);
+        }
+        if let Some(registry) = &self.registry {
+            shell.env("REGISTRY", registry.address());
+        }
         shell
+    }
+
+    /// A home with nothing in it.
+    fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
     }
 
     fn root(&self) -> PathBuf {
