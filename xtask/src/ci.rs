@@ -5,16 +5,19 @@ use std::process::Command;
 
 use crate::Result;
 
-/// Debian's packages that the tests run as the other side: archivers, a static shell for images, id maps for users, and
-/// a real Docker daemon as a witness.
-const PACKAGES: [&str; 11] = [
+/// Debian's packages that the tests run as the other side: archivers, a static shell for images, id maps for users, a
+/// real Docker daemon as a witness, and a real registry with certificates and another client.
+const PACKAGES: [&str; 14] = [
     "attr",
     "bzip2",
     "busybox-static",
+    "docker-registry",
     "docker.io",
     "libcap2-bin",
+    "openssl",
     "python3",
     "runc",
+    "skopeo",
     "uidmap",
     "util-linux",
     "xz-utils",

@@ -13,6 +13,7 @@ mod images;
 mod options;
 mod ours;
 mod peers;
+mod registry;
 mod rows;
 mod stats;
 mod table;
@@ -46,8 +47,10 @@ struct Bench<'a> {
 
 /// `cargo xtask bench`.
 pub fn main(args: Vec<String>) -> Result<()> {
-    if args.first().is_some_and(|what| what == "union") {
-        return union::main(&args[1..]);
+    match args.first().map(String::as_str) {
+        Some("union") => return union::main(&args[1..]),
+        Some("registry") => return registry::main(&args[1..]),
+        _ => {}
     }
     let Some(options) = Options::parse(&args)? else {
         print!("{}", options::HELP);

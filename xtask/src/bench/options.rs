@@ -9,7 +9,8 @@ pub const HELP: &str = "\
 Runs layercake and its peers in turn and prints medians, ratios and whether the goal is reached. Needs root.
 
 usage: cargo xtask bench [FLAG…]
-       cargo xtask bench union [FLAG…]   the union file system instead; see its --help
+       cargo xtask bench union [FLAG…]     the union file system instead; see its --help
+       cargo xtask bench registry [FLAG…]  pulls and pushes instead; see its --help
 
   --only NAME       the row NAME, or rows whose name contains NAME (may be given more than once)
   --rounds N        rounds, of which the median counts (5)

@@ -18,6 +18,8 @@ pub enum Metric {
     Reclaimed,
     /// The most memory the command held, in bytes.
     Peak,
+    /// Seconds that the bytes which came need on the wire.
+    Wire,
 }
 
 /// One run of one contender.
@@ -35,6 +37,8 @@ pub enum Goal {
     Within(Metric, &'static str, f64),
     /// Less than this.
     Below(Metric, f64),
+    /// At most so many seconds more than its bytes need on the wire.
+    OverWire(f64),
 }
 
 /// The name of our contender.
@@ -73,18 +77,34 @@ impl Goal {
                 let reached = row.median(OURS, metric) < limit;
                 (metric, None, String::new(), format!("< {}", figure(metric, limit)), reached)
             }
+            Self::OverWire(limit) => {
+                let wire = row.median(OURS, Metric::Wire);
+                let more = row.median(OURS, Metric::Time) - wire;
+                let goal = format!("≤ {} more", figure(Metric::Time, limit));
+                return [
+                    figure(Metric::Time, row.median(OURS, Metric::Time)),
+                    format!("on the wire {}", figure(Metric::Wire, wire)),
+                    format!("{more:.2} s more"),
+                    goal,
+                    verdict(more <= limit),
+                ];
+            }
         };
         let other = peer
             .map_or_else(String::new, |peer| format!("{peer} {}", figure(metric, row.median(peer, metric))));
-        let verdict = if reached { "PASS" } else { "short" };
-        [figure(metric, row.median(OURS, metric)), other, ratio, goal, verdict.to_string()]
+        [figure(metric, row.median(OURS, metric)), other, ratio, goal, verdict(reached)]
     }
 
     fn metric(&self) -> Metric {
         match *self {
             Self::Faster(metric, ..) | Self::Within(metric, ..) | Self::Below(metric, _) => metric,
+            Self::OverWire(_) => Metric::Time,
         }
     }
+}
+
+fn verdict(reached: bool) -> String {
+    if reached { "PASS" } else { "short" }.to_owned()
 }
 
 /// A figure with its unit.
@@ -103,7 +123,7 @@ pub fn render(rows: &[Row]) -> String {
         for goal in &row.goals {
             let [ours, other, ratio, wanted, verdict] = goal.cells(row);
             let work = match goal.metric() {
-                Metric::Time => row.name.clone(),
+                Metric::Time | Metric::Wire => row.name.clone(),
                 Metric::Reclaimed => format!("{}: reclaimed", row.name),
                 Metric::Peak => format!("{}: peak memory", row.name),
             };
@@ -153,7 +173,9 @@ mod tests {
     use super::*;
 
     fn row(goals: Vec<Goal>) -> Row {
-        let time = |values: &[f64]| Samples::from([(Metric::Time, values.to_vec())]);
+        let time = |values: &[f64]| {
+            Samples::from([(Metric::Time, values.to_vec()), (Metric::Wire, vec![1.0, 1.0, 0.5])])
+        };
         Row {
             name: "load".into(),
             on: Kind::Tmpfs,
@@ -172,9 +194,11 @@ mod tests {
             Goal::Faster(Metric::Time, "docker", 5.1),
             Goal::Within(Metric::Time, "docker", 0.2),
             Goal::Below(Metric::Time, 1.5),
+            Goal::OverWire(0.5),
+            Goal::OverWire(0.4),
         ])]);
         let verdicts: Vec<_> = text.lines().skip(3).map(|line| line.contains("PASS")).collect();
-        assert_eq!(verdicts, [true, false, true, false], "{text}");
+        assert_eq!(verdicts, [true, false, true, false, true, false], "{text}");
         assert!(
             text.contains("| 1.50 s") && text.contains("docker 7.50 s") && text.contains("5.0× as fast"),
             "{text}"

@@ -28,33 +28,34 @@ const ROWS: &[(&str, Measure)] = &[
 
 /// Measures every row that was asked for.
 pub fn run(bench: &Bench<'_>, results: &mut Vec<Row>) -> Result<()> {
-    for (name, row) in ROWS.iter().filter(|(name, _)| wanted(&bench.options.only, name)) {
+    let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+    for (name, row) in ROWS.iter().filter(|(name, _)| wanted(&bench.options.only, &names, name)) {
         let row = row(bench, name).map_err(|e| format!("{name}, on {}: {e}", bench.ground.kind))?;
         results.push(row);
     }
     Ok(())
 }
 
-/// Whether a row was asked for: by its name, or by a part that is not the name of another one.
-fn wanted(only: &[String], row: &str) -> bool {
-    let is_name = |text: &str| ROWS.iter().any(|(name, _)| *name == text);
+/// Whether a row of `rows` was asked for: by its name, or by a part that is not the name of another one.
+pub fn wanted(only: &[String], rows: &[&str], row: &str) -> bool {
+    let is_name = |text: &str| rows.contains(&text);
     only.is_empty() || only.iter().any(|text| text == row || (!is_name(text) && row.contains(text.as_str())))
 }
 
 /// One program that takes its turn in every round: prepares, measures, verifies and cleans up.
-struct Contender<'a> {
+pub struct Contender<'a> {
     name: &'static str,
     turn: Box<dyn FnMut() -> Result<Sample> + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    fn new(name: &'static str, turn: impl FnMut() -> Result<Sample> + 'a) -> Self {
+    pub fn new(name: &'static str, turn: impl FnMut() -> Result<Sample> + 'a) -> Self {
         Self { name, turn: Box::new(turn) }
     }
 }
 
 /// Runs the rounds of one row: each contender once a round.
-fn take_turns(
+pub fn take_turns(
     bench: &Bench<'_>,
     name: &str,
     mut contenders: Vec<Contender<'_>>,
@@ -108,7 +109,8 @@ mod tests {
     fn a_row_is_named_by_its_name_or_a_part_of_it() {
         let rows = |only: &[&str]| -> Vec<&str> {
             let only: Vec<String> = only.iter().map(|text| (*text).to_owned()).collect();
-            ROWS.iter().map(|(name, _)| *name).filter(|name| wanted(&only, name)).collect()
+            let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+            names.iter().copied().filter(|name| wanted(&only, &names, name)).collect()
         };
         assert_eq!(rows(&["rm"]), ["rm"]);
         assert_eq!(rows(&["OCI", "ps"]), ["load OCI gzip", "load OCI zstd", "ps -a --size"]);
