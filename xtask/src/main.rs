@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::main(),
         Some("suites") => suites::main(&args.collect::<Vec<_>>()),
         Some(namespace::TASK) => namespace::main(args),
+        Some(bench::wire::TASK) => bench::wire::main(&args.collect::<Vec<_>>()),
         _ => {
             eprintln!("usage: cargo xtask ci | bench [--help] | suites [--help]");
             return ExitCode::from(2);

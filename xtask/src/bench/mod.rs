@@ -31,6 +31,7 @@ use table::Row;
 
 pub use options::repository;
 pub use ours::build;
+pub use registry::wire;
 
 /// Set in the copy of this process that runs inside the namespaces.
 const INSIDE: &str = "LAYERCAKE_BENCH_INSIDE";

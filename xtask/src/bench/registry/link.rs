@@ -1,10 +1,13 @@
-//! A slow link to a registry in a network namespace of its own: two ends of a veth, each with netem.
+//! A slow link to a registry in a network namespace of its own: two ends of a veth, each with netem. A kernel without
+//! netem gets a [wire](super::wire) instead.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command};
+use std::time::Duration;
 
 use super::super::exec::run;
 use super::server::Registry;
+use super::wire;
 use crate::Result;
 
 /// The link's two ends: addresses that are nobody's (RFC 5737).
@@ -15,15 +18,18 @@ const PORT: u16 = 5000;
 /// The registry at its far end.
 pub const REGISTRY: &str = "192.0.2.1:5000";
 
-/// What it lets through, each way.
-const RATE: &str = "200mbit";
+/// What it lets through, each way: 200 Mbit/s.
 pub const BYTES_PER_SECOND: f64 = 200e6 / 8.0;
 
-/// How long a packet is under way: there and back it is 40 ms.
-const DELAY: &str = "20ms";
+/// How long a packet is under way, in milliseconds: there and back it is 40.
+const DELAY: u64 = 20;
 
-/// The near end's name.
+/// How many packets it holds each way: three times what is under way at full rate.
+const PACKETS: usize = 2000;
+
+/// The two ends' devices.
 const DEVICE: &str = "slow";
+const FAR_DEVICE: &str = "far";
 
 /// Brings up the loopback device of this namespace.
 pub fn loopback() -> Result<()> {
@@ -34,6 +40,7 @@ pub fn loopback() -> Result<()> {
 #[derive(Debug)]
 pub struct Link {
     _registry: Registry,
+    wire: Option<Child>,
 }
 
 impl Link {
@@ -41,22 +48,31 @@ impl Link {
     pub fn to(registry: &Registry) -> Result<Self> {
         let far = Registry::apart(registry, PORT)?;
         let pid = far.pid().to_string();
-        ip(&["link", "add", DEVICE, "type", "veth", "peer", "name", DEVICE, "netns", &pid])?;
-        ip(&["address", "add", NEAR, "dev", DEVICE])?;
-        ip(&["link", "set", DEVICE, "up"])?;
         let there = |args: &[&str]| run(Command::new("nsenter").args(["--net", "--target", &pid]).args(args));
-        there(&["ip", "address", "add", FAR, "dev", DEVICE])?;
-        there(&["ip", "link", "set", DEVICE, "up"])?;
-        // Room for what is under way, and for a burst: the queue is not to be what loses packets.
-        let netem = "netem limit 20000 rate";
-        let shape: Vec<&str> = ["tc", "qdisc", "add", "dev", DEVICE, "root"]
-            .into_iter()
-            .chain(netem.split(' '))
-            .chain([RATE, "delay", DELAY])
-            .collect();
-        run(Command::new(shape[0]).args(&shape[1..]))?;
-        there(&shape)?;
-        Ok(Self { _registry: far })
+        let shaped = ip(&["link", "add", DEVICE, "type", "veth", "peer", "name", FAR_DEVICE])
+            .and_then(|()| shape(DEVICE))
+            .and_then(|()| shape(FAR_DEVICE));
+        let wire = match shaped {
+            Ok(()) => None,
+            Err(e) => {
+                eprintln!("the link is made of TUN devices: {e}");
+                let _ = ip(&["link", "delete", DEVICE]);
+                let delay = Duration::from_millis(DELAY);
+                Some(wire::start([DEVICE, FAR_DEVICE], PACKETS, BYTES_PER_SECOND, delay)?)
+            }
+        };
+        let link = Self { _registry: far, wire };
+        ip(&["link", "set", FAR_DEVICE, "netns", &pid])?;
+        let up = |device| ["link", "set", device, "txqueuelen", "10000", "up"];
+        ip(&["address", "add", NEAR, "dev", DEVICE])?;
+        ip(&up(DEVICE))?;
+        there(&["ip", "address", "add", FAR, "dev", FAR_DEVICE])?;
+        there(&[&["ip"], &up(FAR_DEVICE)[..]].concat())?;
+        if link.wire.is_none() {
+            // What was shaped is forgotten when a device moves.
+            run(Command::new("nsenter").args(["--net", "--target", &pid, "tc"]).args(netem(FAR_DEVICE)))?;
+        }
+        Ok(link)
     }
 
     /// How many bytes came through it to this end so far, headers included.
@@ -71,7 +87,24 @@ impl Drop for Link {
     fn drop(&mut self) {
         // Both ends go with one.
         let _ = ip(&["link", "delete", DEVICE]);
+        if let Some(wire) = &mut self.wire {
+            let _ = wire.kill();
+            let _ = wire.wait();
+        }
     }
+}
+
+/// Puts netem on a device.
+fn shape(device: &str) -> Result<()> {
+    run(Command::new("tc").args(netem(device))).map(|_| ())
+}
+
+/// What `tc` is told. The room is what is under way and a burst: the queue is not to be what loses most packets.
+fn netem(device: &str) -> Vec<String> {
+    let rate = BYTES_PER_SECOND as u64 * 8;
+    let text =
+        format!("qdisc replace dev {device} root netem limit {PACKETS} rate {rate}bit delay {DELAY}ms");
+    text.split(' ').map(str::to_owned).collect()
 }
 
 fn ip(args: &[&str]) -> Result<()> {

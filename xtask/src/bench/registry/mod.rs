@@ -9,6 +9,7 @@ mod images;
 mod link;
 mod rows;
 mod server;
+pub mod wire;
 
 use std::process::Command;
 
