@@ -36,6 +36,14 @@ pub enum Error {
         /// The digest of what the archive holds.
         found: model::DiffId,
     },
+    /// A registry's blob is not what was asked for.
+    #[error("blob {expected}: what the registry sent has the digest {found}")]
+    WrongBlob {
+        /// The digest that the manifest names.
+        expected: model::Digest,
+        /// The digest of what came.
+        found: model::Digest,
+    },
     /// A layer could not be unpacked.
     #[error("layer {name}: {source}")]
     Layer {
@@ -65,6 +73,9 @@ pub enum Error {
     /// From a document, an ID or a reference.
     #[error(transparent)]
     Model(#[from] model::Error),
+    /// From a registry.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
     /// From the kernel.
     #[error(transparent)]
     Sys(#[from] sys::Error),

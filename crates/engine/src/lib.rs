@@ -33,6 +33,7 @@ pub mod inspect;
 pub mod load;
 pub mod mount;
 pub mod prune;
+pub mod pull;
 pub mod reclaim;
 pub mod remove_container;
 pub mod remove_image;

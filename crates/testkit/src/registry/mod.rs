@@ -36,7 +36,7 @@ use model::Digest;
 
 pub use auth::{Auth, Issuer, Scopes, scopes};
 pub use fault::{Fault, Trouble};
-pub use image::Form;
+pub use image::{Form, manifest};
 pub use state::Request;
 use state::Shared;
 
