@@ -9,8 +9,8 @@ use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcomm
 
 use crate::commands::{
     check, commit, completion, container, cp, create, diff, export, history, image, images, import, info,
-    inspect, load, login, logout, manifest, mount, ps, reclaim, rename, rm, rmi, save, system, tag, tour,
-    umount, union, version,
+    inspect, load, login, logout, manifest, mount, ps, pull, reclaim, rename, rm, rmi, save, system, tag,
+    tour, umount, union, version,
 };
 use crate::context::{Context, Globals};
 use crate::output::failure::Failure;
@@ -60,6 +60,7 @@ enum Command {
     Manifest(manifest::Args),
     Mount(mount::Args),
     Ps(ps::Args),
+    Pull(pull::Args),
     #[command(name = reclaim::NAME, hide = true)]
     Reclaim(reclaim::Args),
     Rename(rename::Args),
@@ -101,6 +102,7 @@ impl Command {
             Self::Manifest(args) => manifest::run(args, context),
             Self::Mount(args) => mount::run(args, context),
             Self::Ps(args) => ps::run(args, context),
+            Self::Pull(args) => pull::run(args, context),
             Self::Reclaim(args) => reclaim::run(args, context),
             Self::Rename(args) => rename::run(args, context),
             Self::Rm(args) => rm::run(args, context),

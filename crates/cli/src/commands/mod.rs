@@ -59,6 +59,7 @@ pub mod manifest_inspect;
 pub mod mount;
 pub mod prune;
 pub mod ps;
+pub mod pull;
 pub mod reclaim;
 pub mod rename;
 pub mod rm;
