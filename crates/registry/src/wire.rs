@@ -87,7 +87,7 @@ impl<'a> Call<'a> {
     /// Whether an answer with this status sends the same request elsewhere.
     fn follows(&self, status: u16) -> bool {
         match status {
-            301 | 302 | 303 => matches!(self.method, Method::GET | Method::HEAD),
+            301..=303 => matches!(self.method, Method::GET | Method::HEAD),
             307 | 308 => !matches!(self.payload, Payload::Stream(_)),
             _ => false,
         }
