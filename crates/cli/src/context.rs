@@ -22,8 +22,8 @@ const ROOT: &str = "LAYERCAKE_ROOT";
 /// Options of the program itself.
 #[derive(Debug, Default, clap::Args)]
 pub struct Globals {
-    /// Configuration file (default "daemon.json" in the data root, else "/etc/layercake/daemon.json", without root
-    /// "$XDG_CONFIG_HOME/layercake/daemon.json")
+    /// Configuration file (default "daemon.json" in the data root, else in "/etc/layercake", without root in
+    /// "$XDG_CONFIG_HOME/layercake")
     #[arg(long, value_name = "file", global = true)]
     config: Option<PathBuf>,
     /// Data root (default "/var/lib/layercake", without root "$XDG_DATA_HOME/layercake"; overridden by LAYERCAKE_ROOT)

@@ -222,7 +222,7 @@ mod tests {
             ("{", "1, column 1: EOF while parsing an object"),
             ("{\n  \"debug\": true,\n}", "3, column 1: trailing comma"),
             ("[]", "1, column 0: invalid type: sequence, expected a map"),
-            ("{\n \"ü\": 1, \"mirors\": []}", "2, column 9: unknown key \"mirors\""),
+            ("{\n \"ü\": 1, \"mirors\": []}", "2, column 20: unknown key \"mirors\""),
             (r#"{"registry-mirrors": "https://m"}"#, "1, column 22: registry-mirrors is not a list of texts"),
             (r#"{"insecure-registries": [1]}"#, "1, column 25: insecure-registries is not a list of texts"),
             (

@@ -34,14 +34,14 @@ pub struct Servers {
     #[arg(long, value_name = "dir")]
     certs_dir: Vec<PathBuf>,
     /// Enable insecure registry communication
-    #[arg(long = "insecure-registry", value_name = "list")]
-    insecure: Vec<String>,
+    #[arg(long, value_name = "list")]
+    insecure_registry: Vec<String>,
     /// Set the max download attempts for each pull (default 5)
     #[arg(long, value_name = "int", value_parser = clap::value_parser!(u32).range(1..))]
     max_download_attempts: Option<u32>,
     /// Preferred registry mirror
-    #[arg(long = "registry-mirror", value_name = "list")]
-    mirrors: Vec<String>,
+    #[arg(long, value_name = "list")]
+    registry_mirror: Vec<String>,
 }
 
 /// A client, and what else `daemon.json` says.
@@ -103,15 +103,16 @@ impl Servers {
     /// As [`Servers::connect`].
     pub fn connect_with(&self, insecure: &[&str], context: &Context) -> Result<Connection, Failure> {
         let config = context.config()?;
-        config.not_with_flag("insecure-registries", !self.insecure.is_empty())?;
-        config.not_with_flag("registry-mirrors", !self.mirrors.is_empty())?;
+        config.not_with_flag("insecure-registries", !self.insecure_registry.is_empty())?;
+        config.not_with_flag("registry-mirrors", !self.registry_mirror.is_empty())?;
         config.not_with_flag("max-download-attempts", self.max_download_attempts.is_some())?;
         let insecure = insecure.iter().map(|server| (*server).to_owned());
-        let listed = self.insecure.iter().chain(&config.insecure_registries).map(|server| bare(server));
+        let listed =
+            self.insecure_registry.iter().chain(&config.insecure_registries).map(|server| bare(server));
         let mut options = Options {
             user_agent: format!("layercake/{} ({OS}; {ARCH})", env!("CARGO_PKG_VERSION")),
             insecure: insecure.chain(listed).collect(),
-            mirrors: self.mirrors.iter().chain(&config.registry_mirrors).cloned().collect(),
+            mirrors: self.registry_mirror.iter().chain(&config.registry_mirrors).cloned().collect(),
             certs_dirs: self.certs_dir.iter().cloned().chain(files::certs_dirs()).collect(),
             proxy: proxy(&config.proxies),
             ..Options::default()
