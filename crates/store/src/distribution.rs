@@ -32,6 +32,17 @@ pub struct V2Metadata {
     /// Proof that it was seen with certain credentials; empty for pulls.
     #[serde(rename = "HMAC", default)]
     pub hmac: String,
+    /// The blob's media type; empty if it is not known. Ours: Docker does not look at it, and keeps none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub media_type: String,
+}
+
+impl V2Metadata {
+    /// Whether both speak of the same blob in the same place, seen with the same credentials.
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.digest, &self.source_repository, &self.hmac)
+            == (&other.digest, &other.source_repository, &other.hmac)
+    }
 }
 
 impl Distribution<'_> {
@@ -64,14 +75,29 @@ impl Distribution<'_> {
         if sources.last() == Some(&source) && self.diff_id(&digest)? == Some(*diff) {
             return Ok(());
         }
-        sources.retain(|old| *old != source);
+        sources.retain(|old| !old.is_same(&source));
         sources.push(source);
         let surplus = sources.len().saturating_sub(MAX_SOURCES);
         sources.drain(..surplus);
-        let json = model::gojson::to_vec(&sources)?;
-        replace_unsynced(lock, &self.make_table(V2_BY_DIFFID)?, &diff.hex(), 0o644, &json)?;
+        self.set_sources(lock, diff, &sources)?;
         let text = diff.to_string();
         replace_unsynced(lock, &self.make_table(DIFFID_BY_DIGEST)?, &digest.hex(), 0o644, text.as_bytes())
+    }
+
+    /// Takes back that a blob holds a layer: it is not where it was.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn remove(&self, lock: &CommitLock<'_>, diff: &DiffId, source: &V2Metadata) -> Result<()> {
+        let mut sources = self.sources(diff)?;
+        let before = sources.len();
+        sources.retain(|old| !old.is_same(source));
+        if sources.len() == before { Ok(()) } else { self.set_sources(lock, diff, &sources) }
+    }
+
+    fn set_sources(&self, lock: &CommitLock<'_>, diff: &DiffId, sources: &[V2Metadata]) -> Result<()> {
+        let json = model::gojson::to_vec(sources)?;
+        replace_unsynced(lock, &self.make_table(V2_BY_DIFFID)?, &diff.hex(), 0o644, &json)
     }
 
     fn table(&self, name: &str) -> Result<Option<OwnedFd>> {

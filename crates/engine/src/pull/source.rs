@@ -19,7 +19,12 @@ pub(super) fn layer(chain: ChainId, descriptor: &Descriptor, name: &Reference) -
         item: Some(digest.short()),
         len: descriptor.size,
         archive: Arc::new(Absent(chain)),
-        seen: Some(V2Metadata { digest, source_repository: name.canonical_name(), hmac: String::new() }),
+        seen: Some(V2Metadata {
+            digest,
+            source_repository: name.canonical_name(),
+            hmac: String::new(),
+            media_type: descriptor.media_type.clone(),
+        }),
     }
 }
 

@@ -125,6 +125,7 @@ fn distribution_is_dockers() {
             digest: blob,
             source_repository: format!("docker.io/r{}", n % 55),
             hmac: String::new(),
+            media_type: String::new(),
         };
         hints.add(&lock, &diff, source).unwrap();
     }
@@ -137,6 +138,12 @@ fn distribution_is_dockers() {
         json.starts_with(&format!(r#"[{{"Digest":"{blob}","SourceRepository":"docker.io/r10","HMAC":""}},"#))
     );
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o644, 0o755));
+    let known = V2Metadata { media_type: "x/y".into(), ..sources[49].clone() };
+    hints.add(&lock, &diff, known.clone()).unwrap();
+    let with_type = hints.sources(&diff).unwrap();
+    assert_eq!((with_type.len(), &with_type[49]), (50, &known), "a media type makes no second entry");
+    hints.remove(&lock, &diff, &sources[49]).unwrap();
+    assert_eq!(hints.sources(&diff).unwrap(), sources[..49]);
     std::fs::write(file, "nonsense").unwrap();
     assert_eq!(hints.sources(&diff).unwrap(), []);
 }
