@@ -17,6 +17,7 @@ mod layers;
 mod lookup;
 mod open;
 mod parallel;
+mod regenerate;
 
 pub mod check;
 pub mod commit;
@@ -34,6 +35,7 @@ pub mod load;
 pub mod mount;
 pub mod prune;
 pub mod pull;
+pub mod push;
 pub mod reclaim;
 pub mod remove_container;
 pub mod remove_image;

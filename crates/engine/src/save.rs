@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use archive::tar::{Entry, Kind, Timestamp as TarTime, Writer};
-use archive::tar_split::{self, Item, Unpacker};
+use archive::tar_split::{Item, Unpacker};
 use model::manifest::{
     ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, ArchiveImage, Descriptor, Index, Manifest, media_type,
 };
@@ -16,7 +16,6 @@ use model::progress::{Phase, Progress};
 use model::{AnyReference, Digest, ImageConfig, ImageId, Reference, Timestamp, gojson};
 use store::LayerRecord;
 
-use crate::hashing::pass_on;
 use crate::{Engine, Error, Result};
 
 /// An image to save.
@@ -162,21 +161,10 @@ impl Engine {
         let item = record.diff.short();
         progress.start(&item, Phase::Writing, Some(size));
         tar.writer.append_header(&file_entry(&blob_path(record.diff.digest()), size, time))?;
-        let root = self.driver.layer_root(&record.cache_id)?;
-        let tar_split = self.tar_split(record)?;
-        let found = pass_on(
-            |out| Ok(changeset::regenerate::regenerate(tar_split, &root, out)?),
-            |piece| {
-                progress.advance(&item, piece.len() as u64);
-                Ok(tar.writer.data(piece)?)
-            },
-        )?;
-        if found != *record.diff.digest() {
-            return Err(Error::Damaged(format!(
-                "layer {}: put together from the store it has the digest {found}: run `check`",
-                record.diff
-            )));
-        }
+        self.regenerate(record, |piece| {
+            progress.advance(&item, piece.len() as u64);
+            Ok(tar.writer.data(piece)?)
+        })?;
         progress.finish(&item);
         Ok(size)
     }
@@ -191,17 +179,6 @@ impl Engine {
             };
         }
         Ok(length)
-    }
-
-    /// The layer's tar-split record, uncompressed.
-    pub(crate) fn tar_split(&self, record: &LayerRecord) -> Result<impl std::io::Read + use<>> {
-        let file = self.store.layers().tar_split(&record.chain)?.ok_or_else(|| {
-            Error::Damaged(format!(
-                "layer {} has no tar-split.json.gz: it can be used, but not saved",
-                record.chain
-            ))
-        })?;
-        Ok(tar_split::gunzip(file))
     }
 }
 
