@@ -9,8 +9,8 @@ use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcomm
 
 use crate::commands::{
     check, commit, completion, container, cp, create, diff, export, history, image, images, import, info,
-    inspect, load, login, logout, manifest, mount, ps, pull, reclaim, rename, rm, rmi, save, system, tag,
-    tour, umount, union, version,
+    inspect, load, login, logout, manifest, mount, ps, pull, push, reclaim, rename, rm, rmi, save, system,
+    tag, tour, umount, union, version,
 };
 use crate::context::{Context, Globals};
 use crate::output::failure::Failure;
@@ -61,6 +61,7 @@ enum Command {
     Mount(mount::Args),
     Ps(ps::Args),
     Pull(pull::Args),
+    Push(push::Args),
     #[command(name = reclaim::NAME, hide = true)]
     Reclaim(reclaim::Args),
     Rename(rename::Args),
@@ -103,6 +104,7 @@ impl Command {
             Self::Mount(args) => mount::run(args, context),
             Self::Ps(args) => ps::run(args, context),
             Self::Pull(args) => pull::run(args, context),
+            Self::Push(args) => push::run(args, context),
             Self::Reclaim(args) => reclaim::run(args, context),
             Self::Rename(args) => rename::run(args, context),
             Self::Rm(args) => rm::run(args, context),

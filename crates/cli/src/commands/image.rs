@@ -1,6 +1,6 @@
 //! `image`: the commands for images.
 
-use super::{history, image_prune, images, import, inspect, load, pull, rmi, save, tag};
+use super::{history, image_prune, images, import, inspect, load, pull, push, rmi, save, tag};
 
 group! {
     "Manage images",
@@ -12,6 +12,7 @@ group! {
     Ls(images::Args) => images::run,
     Prune(image_prune::Args) => image_prune::run,
     Pull(pull::Args) => pull::run,
+    Push(push::Args) => push::run,
     #[command(visible_alias = "remove")]
     Rm(rmi::Args) => rmi::run,
     Save(save::Args) => save::run,

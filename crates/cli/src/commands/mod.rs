@@ -60,6 +60,7 @@ pub mod mount;
 pub mod prune;
 pub mod ps;
 pub mod pull;
+pub mod push;
 pub mod reclaim;
 pub mod rename;
 pub mod rm;
