@@ -26,7 +26,7 @@ impl Documents {
     /// media types in OCI's only.
     pub fn for_registry(config: &ImageConfig, layers: &[Blob]) -> Result<Self> {
         let docker = layers.iter().all(|layer| layer.kind == Compression::Gzip);
-        if docker { Self::docker(config, layers) } else { Self::oci(config, layers) }
+        if docker { Ok(Self::docker(config, layers)) } else { Self::oci(config, layers) }
     }
 
     /// OCI's manifest.
@@ -36,29 +36,39 @@ impl Documents {
             Compression::Zstd => media_type::OCI_LAYER_ZSTD,
             _ => media_type::OCI_LAYER,
         };
-        Self::new(media_type::OCI_MANIFEST, media_type::OCI_CONFIG, config, layers, of)
-    }
-
-    fn docker(config: &ImageConfig, layers: &[Blob]) -> Result<Self> {
-        let of = |_| media_type::DOCKER_LAYER_GZIP;
-        Self::new(media_type::DOCKER_MANIFEST, media_type::DOCKER_CONFIG, config, layers, of)
-    }
-
-    fn new(
-        manifest_type: &'static str,
-        config_type: &str,
-        config: &ImageConfig,
-        layers: &[Blob],
-        layer_type: impl Fn(Compression) -> &'static str,
-    ) -> Result<Self> {
         let size = config.bytes().len() as u64;
-        let config = Descriptor::new(config_type, *config.id().digest(), size);
-        let layers = layers
-            .iter()
-            .map(|blob| Descriptor::new(layer_type(blob.kind), blob.digest, blob.size))
-            .collect();
-        let manifest =
-            Manifest { media_type: Some(manifest_type.to_owned()), ..Manifest::new(config, layers) };
-        Ok(Self { media_type: manifest_type, manifest: gojson::to_vec(&manifest)? })
+        let config = Descriptor::new(media_type::OCI_CONFIG, *config.id().digest(), size);
+        let layers =
+            layers.iter().map(|blob| Descriptor::new(of(blob.kind), blob.digest, blob.size)).collect();
+        let media_type = media_type::OCI_MANIFEST;
+        let manifest = Manifest { media_type: Some(media_type.to_owned()), ..Manifest::new(config, layers) };
+        Ok(Self { media_type, manifest: gojson::to_vec(&manifest)? })
+    }
+
+    /// Docker's manifest in the very bytes that its daemon writes, so that an image has the same digest whoever pushed it:
+    /// three spaces for each level, and the size of a descriptor before its digest.
+    fn docker(config: &ImageConfig, layers: &[Blob]) -> Self {
+        let descriptor = |indent: &str, media_type: &str, size: u64, digest: &Digest| {
+            format!(
+                "{{\n{indent}   \"mediaType\": \"{media_type}\",\n{indent}   \"size\": {size},\n{indent}   \"digest\": \"{digest}\"\n{indent}}}"
+            )
+        };
+        let media_type = media_type::DOCKER_MANIFEST;
+        let size = config.bytes().len() as u64;
+        let config = descriptor("   ", media_type::DOCKER_CONFIG, size, config.id().digest());
+        let layer = |blob: &Blob| {
+            format!(
+                "\n      {}",
+                descriptor("      ", media_type::DOCKER_LAYER_GZIP, blob.size, &blob.digest)
+            )
+        };
+        let mut layers = layers.iter().map(layer).collect::<Vec<_>>().join(",");
+        if !layers.is_empty() {
+            layers += "\n   ";
+        }
+        let manifest = format!(
+            "{{\n   \"schemaVersion\": 2,\n   \"mediaType\": \"{media_type}\",\n   \"config\": {config},\n   \"layers\": [{layers}]\n}}"
+        );
+        Self { media_type, manifest: manifest.into_bytes() }
     }
 }
