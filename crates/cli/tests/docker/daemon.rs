@@ -46,7 +46,7 @@ kill "$daemon"
 wait "$daemon""#;
 
 /// A command in a mount namespace of its own, in the tree of `docker`; `flags` are further ones for unshare(1).
-fn inside(docker: &Docker, work: &Path, flags: &[&str]) -> Command {
+pub fn inside(docker: &Docker, work: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private"]).args(flags).args(["--", "sh", "-c"]);
     match &docker.tree {

@@ -22,28 +22,4 @@ mod to_docker;
 mod witness;
 mod world;
 
-/// Makes a test for each witness out of each function `fn name(world: &World)`; attributes are for the tests.
-macro_rules! witnessed {
-    ($(#[$attribute:meta])* $($name:ident)*) => {
-        $crate::witnessed! { @each [$(#[$attribute])*] $($name)* }
-    };
-    (@each $attributes:tt $($name:ident)*) => {
-        $($crate::witnessed! { @one $attributes $name })*
-    };
-    (@one [$($attribute:tt)*] $name:ident) => {
-        mod $name {
-            #[test]
-            $($attribute)*
-            fn by_the_distributions_docker() {
-                $crate::witness::call($crate::witness::Witness::Distribution, module_path!(), super::$name);
-            }
-
-            #[test]
-            $($attribute)*
-            fn by_the_newest_docker() {
-                $crate::witness::call($crate::witness::Witness::Newest, module_path!(), super::$name);
-            }
-        }
-    };
-}
-pub(crate) use witnessed;
+pub(crate) use witness::witnessed;

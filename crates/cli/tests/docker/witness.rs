@@ -83,3 +83,29 @@ pub fn skip(what: &str, why: &str) {
     let count = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
     let _ = writeln!(io::stderr(), "skipped (number {count}): {what}: {why}");
 }
+
+/// Makes a test for each witness out of each function `fn name(world: &World)`; attributes are for the tests.
+macro_rules! witnessed {
+    ($(#[$attribute:meta])* $($name:ident)*) => {
+        $crate::witnessed! { @each [$(#[$attribute])*] $($name)* }
+    };
+    (@each $attributes:tt $($name:ident)*) => {
+        $($crate::witnessed! { @one $attributes $name })*
+    };
+    (@one [$($attribute:tt)*] $name:ident) => {
+        mod $name {
+            #[test]
+            $($attribute)*
+            fn by_the_distributions_docker() {
+                $crate::witness::call($crate::witness::Witness::Distribution, module_path!(), super::$name);
+            }
+
+            #[test]
+            $($attribute)*
+            fn by_the_newest_docker() {
+                $crate::witness::call($crate::witness::Witness::Newest, module_path!(), super::$name);
+            }
+        }
+    };
+}
+pub(crate) use witnessed;
