@@ -128,9 +128,10 @@ impl Login {
         let Some(Credential::Basic { user, password }) = self.file.find(&self.server.name)? else {
             return self.with(None, None, None);
         };
+        let sign = if io::stderr().is_terminal() { "i Info →" } else { " Info ->" };
         stdout::complain(format_args!(
             "Authenticating with existing credentials... [Username: {user}]\n\n\
-             i Info → To login with a different account, run 'layercake logout' followed by 'layercake login'\n\n"
+             {sign} To login with a different account, run 'layercake logout' followed by 'layercake login'\n\n"
         ));
         let credential = Credential::Basic { user: user.clone(), password };
         match self.client.login(&self.server.name, &credential) {

@@ -1,5 +1,7 @@
 //! `manifest inspect`: what a registry has under a name, as it is.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use model::manifest::{Descriptor, Document, Index, media_type};
 use model::{Digest, Platform, Reference, gojson};
 use registry::{At, Repository};
@@ -114,6 +116,8 @@ struct Image {
     #[serde(rename = "Ref")]
     name: String,
     descriptor: Descriptor,
+    /// The manifest's very bytes, in base64.
+    raw: String,
     #[serde(rename = "SchemaV2Manifest", skip_serializing_if = "Option::is_none")]
     docker: Option<Box<RawValue>>,
     #[serde(rename = "OCIManifest", skip_serializing_if = "Option::is_none")]
@@ -123,9 +127,10 @@ struct Image {
 impl Image {
     fn new(name: &Reference, fetched: Fetched) -> Result<Self, Failure> {
         let is_docker = fetched.descriptor.media_type == media_type::DOCKER_MANIFEST;
+        let raw = STANDARD.encode(&fetched.text);
         let manifest = RawValue::from_string(fetched.text).map_err(Failure::refused)?;
         let (docker, oci) = if is_docker { (Some(manifest), None) } else { (None, Some(manifest)) };
-        Ok(Self { name: name.canonical(), descriptor: fetched.descriptor, docker, oci })
+        Ok(Self { name: name.canonical(), descriptor: fetched.descriptor, raw, docker, oci })
     }
 }
 
@@ -235,11 +240,12 @@ mod tests {
         let expected = format!(
             "{{\n\t\"Ref\": \"docker.io/library/x:1\",\n\t\"Descriptor\": {{\n\
              \t\t\"mediaType\": \"{}\",\n\t\t\"digest\": \"{}\",\n\t\t\"size\": 9\n\t}},\n\
-             \t\"SchemaV2Manifest\": {{\n\t\t\"schemaVersion\": 2,\n\t\t\"x\": 1.50,\n\
+             \t\"Raw\": \"{}\",\n\t\"SchemaV2Manifest\": {{\n\t\t\"schemaVersion\": 2,\n\t\t\"x\": 1.50,\n\
              \t\t\"config\": {{\n\t\t\t\"mediaType\": \"\",\n\t\t\t\"digest\": \"{}\",\n\t\t\t\"size\": 1\n\t\t}},\n\
              \t\t\"layers\": [],\n\t\t\"n\": \"\\u003c\\u003e\"\n\t}}\n}}",
             media_type::DOCKER_MANIFEST,
             Digest::of(b"m"),
+            STANDARD.encode(&document),
             Digest::of(b"c"),
         );
         assert_eq!(image(media_type::DOCKER_MANIFEST), expected);
