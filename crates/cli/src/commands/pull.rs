@@ -109,7 +109,11 @@ fn report(name: &Reference, pulled: &[Pulled], quiet: bool) -> String {
         true => "Downloaded newer image for",
         false => "Image is up to date for",
     };
-    format!("Status: {status} {}\n{}\n", name.familiar(), name.canonical())
+    let of_all = || name.familiar();
+    let of_digest = |digest| name.without_tag_and_digest().with_digest(digest).familiar();
+    let mut text = format!("Status: {status} {}\n", name.digest().copied().map_or_else(of_all, of_digest));
+    text.extend(pulled.iter().filter_map(|pulled| pulled.warning.as_ref()).map(|it| format!("{it}\n")));
+    text + &name.canonical() + "\n"
 }
 
 impl Args {
@@ -135,6 +139,7 @@ mod tests {
             image: ImageId::of(b"{}"),
             digest: Digest::of(b"{}"),
             is_new,
+            warning: None,
         };
         assert_eq!(
             report(&name, &[pulled(true)], false),

@@ -58,6 +58,8 @@ pub struct Pulled {
     pub digest: Digest,
     /// Whether the name is new, or was another image's before.
     pub is_new: bool,
+    /// What the user should know of it.
+    pub warning: Option<String>,
 }
 
 /// How often a pull begins again because somebody removed a layer that it wanted to share.
@@ -109,19 +111,18 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Pulled> {
         let found = resolve::find(repository, name, options.platform.as_ref())?;
-        let label =
-            name.digest().map_or_else(|| name.tag().unwrap_or_default().to_owned(), Digest::to_string);
+        let pinned = name.without_tag_and_digest().with_digest(found.digest);
+        let label = match name.digest() {
+            Some(_) => pinned.canonical(),
+            None => name.tag().unwrap_or_default().to_owned(),
+        };
         progress.message(&format!("{label}: Pulling from {}", name.path()));
         let backoff = Backoff::new(client.options());
         let config = self.pulled_config(repository, backoff.clone(), name, &found.manifest)?;
         resolve::check_config(&config, &found.manifest, self.limits.decompress.max_output)?;
-        if let Some(warning) =
-            options.platform.as_ref().and_then(|wanted| resolve::mismatch(&config, name, wanted))
-        {
-            progress.message(&warning);
-        }
+        let wanted = options.platform.as_ref();
+        let warning = wanted.and_then(|wanted| resolve::mismatch(&config, name, wanted));
         let id = config.id();
-        let pinned = name.without_tag_and_digest().with_digest(found.digest);
         let mut names = vec![pinned];
         names.extend(Some(name.clone()).filter(|name| name.digest().is_none()));
         let chains = ChainId::each(config.diff_ids()).zip(&found.manifest.layers);
@@ -144,7 +145,7 @@ impl Engine {
             installed.names.last().is_none_or(|(_, before)| *before != Some(id))
         };
         progress.message(&format!("Digest: {}", found.digest));
-        Ok(Pulled { reference: name.clone(), image: id, digest: found.digest, is_new })
+        Ok(Pulled { reference: name.clone(), image: id, digest: found.digest, is_new, warning })
     }
 
     /// Whether nothing is left to do for an image.
@@ -200,9 +201,12 @@ impl Pull<'_> {
     fn missing(&self, image: &Image) -> Result<Vec<Wanted>> {
         let plan = self.engine.plan(std::slice::from_ref(image))?;
         let is_new = |layer: &Layer| plan.new.iter().any(|new| std::ptr::eq(new.layer, layer));
-        let items =
-            image.layers.iter().map(|layer| (layer.item.as_deref().unwrap_or_default(), !is_new(layer)));
-        self.report.announce(items);
+        // Of an image that only gets another name, Docker does not speak in layers.
+        if !plan.new.is_empty() || self.engine.find_sound_image(&image.config.id())?.is_none() {
+            let items =
+                image.layers.iter().map(|layer| (layer.item.as_deref().unwrap_or_default(), !is_new(layer)));
+            self.report.announce(items);
+        }
         let mut wanted: Vec<Wanted> = Vec::new();
         for layer in plan.new.iter().map(|new| new.layer) {
             let Some(seen) = &layer.seen else { continue };
