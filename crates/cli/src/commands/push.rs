@@ -61,7 +61,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(Failure::plain("tag can't be used with --all-tags/-a"));
     }
     match destination {
-        None => to_registry(args, &name, &name, context),
+        None => to_registry(args, &name, context),
         Some(Transport::Registry(_)) => Err(Failure::plain(
             "an image is pushed to the repository of its name: give it another one with layercake tag",
         )),
@@ -71,24 +71,24 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// Sends one tag, or all of them, to the registry.
-fn to_registry(args: &Args, name: &Reference, typed: &Reference, context: &Context) -> Result<(), Failure> {
+fn to_registry(args: &Args, name: &Reference, context: &Context) -> Result<(), Failure> {
     context.config()?.not_with_flag("max-concurrent-uploads", args.max_concurrent_uploads.is_some())?;
     let engine = context.write()?;
     let connection = args.servers.connect(context)?;
     let uploads = args.max_concurrent_uploads.or(connection.max_uploads);
     let options = options(args, uploads);
-    let tags = match args.all_tags {
-        true => engine.tags_to_push(name)?,
-        false => vec![name.clone().with_default_tag()],
-    };
     if !args.quiet {
         let mut head = String::new();
-        if !args.all_tags && typed.is_name_only() {
+        if !args.all_tags && name.is_name_only() {
             head = format!("Using default tag: {DEFAULT_TAG}\n");
         }
         head += &format!("The push refers to repository [{}]\n", name.canonical_name());
         stdout::print(&head)?;
     }
+    let tags = match args.all_tags {
+        true => engine.tags_to_push(name).map_err(|error| explain(error, name))?,
+        false => vec![name.clone().with_default_tag()],
+    };
     for tag in &tags {
         let progress = progress::for_stdout(args.quiet);
         let pushed = engine.push(&connection.client, tag, &options, &*progress);
@@ -166,7 +166,8 @@ fn report(name: &Reference, pushed: &Pushed) -> String {
     format!("{tag}: digest: {} size: {}\n", pushed.digest, pushed.size)
 }
 
-/// A registry's no is shown as Docker shows it: in the registry's own words, or in those that it would have.
+/// Docker shows what goes wrong in a push as it is, and a registry's no in the registry's own words, or in those that it
+/// would have.
 fn explain(error: engine::Error, name: &Reference) -> Failure {
     let words = match &error {
         engine::Error::Registry(cause) if cause.is_unauthorized() => {
@@ -175,16 +176,16 @@ fn explain(error: engine::Error, name: &Reference) -> Failure {
         engine::Error::Registry(cause) if cause.is_denied() => {
             (cause.server_message(), "denied: requested access to the resource is denied")
         }
+        engine::Error::Invalid(message) => return Failure::plain(message),
         _ => return error.into(),
     };
-    let message = if words.0.is_empty() { words.1 } else { words.0 };
-    let message = Failure::plain(message);
+    let refusal = Failure::plain(if words.0.is_empty() { words.1 } else { words.0 });
     let server = match name.domain() {
         "docker.io" => String::new(),
         domain => format!(" {domain}"),
     };
-    let causes = Failure::from(error).causes;
-    Failure { causes, ..message }.hint(format_args!("layercake login{server} tells the server who you are"))
+    let refusal = refusal.hint(format_args!("layercake login{server} tells the server who you are"));
+    Failure { causes: vec![error.to_string()], ..refusal }
 }
 
 #[cfg(test)]

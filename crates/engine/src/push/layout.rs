@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use archive::compress::{Compression, MAGIC_BYTES};
@@ -110,7 +111,7 @@ impl Job<'_> {
     /// Makes an OCI layout in `dir`, or adds to the one that is there.
     fn oci(&self, dir: &Path, name: Option<&str>) -> Result<Pushed> {
         let blobs = dir.join("blobs/sha256");
-        fs::create_dir_all(&blobs).map_err(Error::io("make", &blobs))?;
+        make_dirs(&blobs)?;
         let layers = self.layers(&blobs)?;
         let documents = Documents::oci(&self.image.config, &layers)?;
         write(&blobs, &self.image.id.hex(), self.image.config.bytes())?;
@@ -141,7 +142,7 @@ impl Job<'_> {
 
     /// Makes a new directory as `dir:` has it.
     fn dir(&self, dir: &Path) -> Result<Pushed> {
-        fs::create_dir(dir).map_err(Error::io("make", dir))?;
+        make_dirs(dir)?;
         let layers = self.layers(dir)?;
         let documents = Documents::for_registry(&self.image.config, &layers)?;
         write(dir, &self.image.id.hex(), self.image.config.bytes())?;
@@ -169,7 +170,7 @@ impl Job<'_> {
         self.progress.start(&item, Phase::Writing, Some(layer.size));
         let temporary = beside(&blobs.join(&item));
         let _cleanup = Cleanup(&temporary);
-        let file = File::create_new(&temporary).map_err(Error::io("make", &temporary))?;
+        let file = make_file(&temporary, 0o644)?;
         let (_, blob) = self.maker.make(layer, self.progress, |stream| copy_to(stream, &file))?;
         file.sync_all().map_err(Error::io("sync", &temporary))?;
         rename(&temporary, &blobs.join(blob.digest.hex()))?;
@@ -249,6 +250,17 @@ fn beside(path: &Path) -> PathBuf {
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let fd = sys::dir::open_path(dir)?;
     Ok(sys::atomic::write(&fd, name.as_ref(), 0o644, bytes)?)
+}
+
+/// Makes a directory and those above it, where there are none. Modes do not depend on the umask: a store has none.
+fn make_dirs(path: &Path) -> Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(Error::io("make", path))
+}
+
+/// Makes a new file.
+pub(super) fn make_file(path: &Path, mode: u32) -> Result<File> {
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    file.map_err(Error::io("make", path))
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {

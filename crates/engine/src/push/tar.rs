@@ -6,14 +6,16 @@ use std::path::Path;
 
 use archive::tar::{Entry, Kind, Writer};
 
+use super::layout::make_file;
 use crate::{Error, Result};
 
 /// Bytes that are written at a time.
 const BUFFER: usize = 256 << 10;
 
-/// Writes the layout in `dir` as the archive `file`, durable. The same layout makes the same archive.
+/// Writes the layout in `dir` as the archive `file`, durable, with mode 0600 as `save` does. The same layout makes the
+/// same archive.
 pub(super) fn pack(dir: &Path, file: &Path) -> Result<()> {
-    let out = File::create_new(file).map_err(Error::io("make", file))?;
+    let out = make_file(file, 0o600)?;
     let mut writer = Writer::new(BufWriter::with_capacity(BUFFER, out));
     for name in ["blobs/", "blobs/sha256/"] {
         writer.append_header(&Entry { mode: 0o755, ..Entry::new(name, Kind::Directory) })?;

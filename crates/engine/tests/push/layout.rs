@@ -1,6 +1,7 @@
 //! OCI layouts and plain directories.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use archive::compress::Compression;
@@ -33,6 +34,10 @@ fn index(dir: &Path) -> Value {
     serde_json::from_slice(&fs::read(dir.join("index.json")).unwrap()).unwrap()
 }
 
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
 fn names_in(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -50,6 +55,12 @@ fn a_layout_is_an_image_that_loads_with_its_name() {
     assert_eq!((Digest::of(&manifest), manifest.len() as u64), (pushed.digest, pushed.size));
     assert_eq!(loaded_names(&dir), [NAME]);
     assert_eq!(names_in(tmp.path()), ["layout"], "nothing is left aside");
+    assert_eq!((mode(&dir), mode(&dir.join("index.json"))), (0o755, 0o644));
+    assert!(
+        names_in(&dir.join("blobs/sha256"))
+            .iter()
+            .all(|it| mode(&dir.join("blobs/sha256").join(it)) == 0o644)
+    );
 }
 
 #[test]
@@ -83,6 +94,7 @@ fn an_archive_loads_and_is_always_the_same() {
     assert_eq!(loaded_names(&one), [NAME]);
     assert!(fs::read(one).unwrap() == fs::read(two).unwrap());
     assert_eq!(names_in(tmp.path()), ["one.tar", "two.tar"]);
+    assert_eq!(mode(&tmp.path().join("one.tar")), 0o600);
 }
 
 #[test]
