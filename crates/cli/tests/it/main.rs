@@ -72,6 +72,8 @@ transcripts! {
     mistakes,
     mounts,
     prune,
+    pull beside registry::with_busybox(),
+    push beside registry::with_tokens(),
     save,
     streams,
     system,

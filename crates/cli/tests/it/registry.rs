@@ -19,3 +19,8 @@ pub fn with_busybox() -> Server {
     server.add_index("busybox", "multi", &[("linux/amd64", docker), ("linux/arm64/v8", oci)]);
     server
 }
+
+/// One that gives tokens to `user` with the password `secret`, identity tokens too.
+pub fn with_tokens() -> Server {
+    Server::start_with(Setup { auth: Auth::bearer("user", "secret"), ..Setup::default() })
+}
