@@ -73,6 +73,7 @@ transcripts! {
     mounts,
     prune,
     pull beside registry::with_busybox(),
+    pull_files beside registry::with_busybox(),
     push beside registry::with_tokens(),
     save,
     streams,

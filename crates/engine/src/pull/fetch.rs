@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use registry::{Backoff, Body, Repository};
+use registry::{Body, Repository};
 
 use super::report::Report;
 use super::spool::{Spool, Verdict};
@@ -23,7 +23,6 @@ const GOOD: u64 = 256 << 10;
 /// Fetches the blobs of an image.
 pub(super) struct Fetcher<'a> {
     repository: Repository,
-    backoff: Backoff,
     report: &'a Report<'a>,
     /// The largest first.
     spools: Vec<Arc<Spool>>,
@@ -70,7 +69,6 @@ struct Job {
 impl<'a> Fetcher<'a> {
     pub fn new(
         repository: Repository,
-        backoff: Backoff,
         mut spools: Vec<Arc<Spool>>,
         unpacking: usize,
         report: &'a Report<'a>,
@@ -79,15 +77,7 @@ impl<'a> Fetcher<'a> {
         let work =
             spools.iter().map(|_| Work { next: 0, active: 0, parts: Parts::Unknown, told: false }).collect();
         let state = Mutex::new(State { work, stopped: false, failure: None });
-        Self {
-            repository,
-            backoff,
-            report,
-            spools,
-            unpacking: unpacking.max(1),
-            state,
-            changed: Condvar::new(),
-        }
+        Self { repository, report, spools, unpacking: unpacking.max(1), state, changed: Condvar::new() }
     }
 
     /// Starts as many connections as there is work for, and a thread for each blob that compares it with its digest.
@@ -196,7 +186,7 @@ impl<'a> Fetcher<'a> {
     /// Fetches a segment, with as many attempts as it takes.
     fn fetch(&self, job: Job) -> Result<()> {
         let spool = &self.spools[job.blob];
-        let mut backoff = self.backoff.clone();
+        let mut backoff = self.repository.backoff();
         loop {
             let (parts, stopped) = {
                 let state = self.state();

@@ -10,7 +10,6 @@ mod claims;
 mod fetch;
 mod report;
 mod resolve;
-mod small;
 mod source;
 mod spool;
 
@@ -18,7 +17,7 @@ use std::sync::Arc;
 
 use model::progress::Progress;
 use model::{ChainId, Digest, ImageId, Platform, Reference};
-use registry::{Backoff, Client, Repository};
+use registry::{Client, Repository};
 
 use crate::install::{Archive, Image, Installed, Layer};
 use crate::load::Blob;
@@ -78,7 +77,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Pulled> {
         let name = name.clone().with_default_tag();
-        self.pull_name(client, &client.repository(&name)?, &name, options, progress)
+        self.pull_name(&client.repository(&name)?, &name, options, progress)
     }
 
     /// Pulls all tags of the repository of `name`, one after the other.
@@ -97,14 +96,13 @@ impl Engine {
         let name = name.without_tag_and_digest();
         let pull = |tag: &String| {
             let name = name.with_tag(tag)?;
-            self.pull_name(client, &repository, &name, options, progress)
+            self.pull_name(&repository, &name, options, progress)
         };
         tags.iter().map(pull).collect()
     }
 
     fn pull_name(
         &self,
-        client: &Client,
         repository: &Repository,
         name: &Reference,
         options: &PullOptions,
@@ -117,8 +115,7 @@ impl Engine {
             None => name.tag().unwrap_or_default().to_owned(),
         };
         progress.message(&format!("{label}: Pulling from {}", name.path()));
-        let backoff = Backoff::new(client.options());
-        let config = self.pulled_config(repository, backoff.clone(), name, &found.manifest)?;
+        let config = self.pulled_config(repository, name, &found.manifest)?;
         resolve::check_config(&config, &found.manifest, self.limits.decompress.max_output)?;
         let wanted = options.platform.as_ref();
         let warning = wanted.and_then(|wanted| resolve::mismatch(&config, name, wanted));
@@ -133,14 +130,8 @@ impl Engine {
             false
         } else {
             let repository = repository.clone();
-            let pull = Pull {
-                engine: self,
-                repository,
-                backoff,
-                options,
-                report: Report::new(progress),
-                use_kept: true,
-            };
+            let pull =
+                Pull { engine: self, repository, options, report: Report::new(progress), use_kept: true };
             let installed = self.attempt(|| pull.run(&image))?;
             installed.names.last().is_none_or(|(_, before)| *before != Some(id))
         };
@@ -164,7 +155,6 @@ impl Engine {
 struct Pull<'a> {
     engine: &'a Engine,
     repository: Repository,
-    backoff: Backoff,
     options: &'a PullOptions,
     report: Report<'a>,
     /// Whether blobs that were kept are taken for what their names say.
@@ -221,8 +211,7 @@ impl Pull<'_> {
     fn fetch_and_install(&self, image: &Image, wanted: Vec<Wanted>, claims: &Claims) -> Result<Installed> {
         let (image, spools) = self.with_sources(image, wanted, claims)?;
         let unpacking = self.engine.unpacking_at_once();
-        let (repository, backoff) = (self.repository.clone(), self.backoff.clone());
-        let fetcher = Fetcher::new(repository, backoff, spools.clone(), unpacking, &self.report);
+        let fetcher = Fetcher::new(self.repository.clone(), spools.clone(), unpacking, &self.report);
         let work = self.engine.store.begin()?;
         let installed = std::thread::scope(|scope| {
             fetcher.start(scope, self.options.connections);

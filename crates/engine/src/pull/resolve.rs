@@ -2,14 +2,12 @@
 
 use model::manifest::{Descriptor, Document, Manifest, media_type};
 use model::{Digest, ImageConfig, ImageId, Platform, Reference};
-use registry::{At, Backoff, Repository};
+use registry::{At, Repository};
 
 use crate::{Engine, Error, Result};
 
 /// An index may name indexes; deeper than this it is a trap.
 const INDEX_DEPTH: u32 = 4;
-/// The longest configuration, as for Docker.
-const CONFIG_LIMIT: u64 = 4 << 20;
 
 /// What a name stands for.
 pub(super) struct Found {
@@ -131,7 +129,6 @@ impl Engine {
     pub(super) fn pulled_config(
         &self,
         repository: &Repository,
-        backoff: Backoff,
         name: &Reference,
         manifest: &Manifest,
     ) -> Result<ImageConfig> {
@@ -139,12 +136,7 @@ impl Engine {
         if let Some(config) = self.find_sound_image(&ImageId::from(descriptor.digest))? {
             return Ok(config);
         }
-        let limit = CONFIG_LIMIT;
-        if descriptor.size > limit {
-            let size = descriptor.size;
-            return Err(Error::invalid(format!("{name}: a configuration of {size} bytes; at most {limit}")));
-        }
-        let bytes = super::small::fetch(repository, backoff, descriptor).map_err(|e| refused(e, name))?;
+        let bytes = repository.get_blob(descriptor).map_err(|e| refused(e, name))?;
         Ok(ImageConfig::parse(bytes)?)
     }
 }
