@@ -123,7 +123,7 @@ impl Wire {
         }
         let ask = |https: bool| {
             let url = endpoint.url_by(https, "")?;
-            let mut call = Call::new(format!("server {}", endpoint.host), Method::GET, url.clone(), &[]);
+            let mut call = Call::new(format!("Get \"{url}\""), Method::GET, url.clone(), &[]);
             self.exchange(endpoint, &mut call, &url, None)
         };
         let tls_error = match ask(true) {

@@ -34,7 +34,7 @@ impl Failure {
 
     /// A message that Docker's daemon would give, `No such image: x:latest`, with exit code 1.
     pub fn refused(message: impl fmt::Display) -> Self {
-        Self::plain(format_args!("Error: {message}"))
+        Self::plain(format_args!("Error: {}", without_error_numbers(&message.to_string())))
     }
 
     /// A failed operation on a file of the user's, in the words of Go: `open x: no such file or directory`.
@@ -142,6 +142,19 @@ fn causes(err: &dyn std::error::Error) -> Vec<String> {
     texts
 }
 
+/// A message without Rust's ` (os error 2)`.
+fn without_error_numbers(message: &str) -> String {
+    let mut parts = message.split(" (os error ");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|b| b.is_ascii_digit()) => text += rest,
+            _ => text += &format!(" (os error {part}"),
+        }
+    }
+    text
+}
+
 /// The kernel's words without Rust's `(os error 2)`, in lower case as Go writes them.
 pub fn cause(err: &io::Error) -> String {
     let text = err.to_string();
@@ -166,6 +179,13 @@ mod tests {
         assert_eq!(missing.code, 1);
         let open = Failure::plain("open /x: no such file or directory");
         assert_eq!(open.to_string(), "open /x: no such file or directory");
+    }
+
+    #[test]
+    fn people_read_no_error_numbers() {
+        let refused =
+            Failure::refused("Get \"http://x/\": Connection refused (os error 111): give up (os error x)");
+        assert_eq!(refused.message, "Error: Get \"http://x/\": Connection refused: give up (os error x)");
     }
 
     #[test]

@@ -133,6 +133,10 @@ impl Bars {
     fn start(&self, item: &str, phase: Phase, total: Option<u64>) {
         let looks = if total.is_some() { BYTES } else { "{prefix}: {msg} {some}" };
         let mut items = lock(&self.items);
+        if let (Some(sum), Phase::Syncing) = (&self.total, phase) {
+            sum.set_message(phase.to_string());
+            return;
+        }
         let item = self.bar(&mut items, item, looks);
         item.counts = matches!(phase, Phase::Downloading | Phase::Uploading);
         item.bar.set_style(style(looks));

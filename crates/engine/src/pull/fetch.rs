@@ -82,6 +82,7 @@ impl<'a> Fetcher<'a> {
 
     /// Starts as many connections as there is work for, and a thread for each blob that compares it with its digest.
     pub fn start<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, connections: usize) {
+        self.spools.iter().for_each(|spool| self.report.expect(&spool.blob.item));
         let segments: usize = self.spools.iter().map(|spool| spool.segment_count()).sum();
         for _ in 0..connections.min(segments) {
             scope.spawn(move || self.work());

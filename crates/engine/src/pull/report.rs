@@ -45,9 +45,13 @@ impl<'a> Report<'a> {
         self.out.status(item, "Waiting");
     }
 
+    /// A blob is going to be fetched. Before its layer is unpacked, so that the two are not mixed up.
+    pub fn expect(&self, item: &str) {
+        self.fetching_now().insert(item.to_owned(), Unpacking::default());
+    }
+
     /// A blob of `total` bytes is fetched, of which `have` are there.
     pub fn fetching(&self, item: &str, total: u64, have: u64) {
-        self.fetching_now().insert(item.to_owned(), Unpacking::default());
         self.out.start(item, Phase::Downloading, Some(total));
         self.out.advance(item, have);
     }
@@ -112,5 +116,68 @@ impl Progress for Report<'_> {
             },
             other => self.out.event(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes down all events but statuses.
+    #[derive(Default)]
+    struct Log(Mutex<Vec<String>>);
+
+    impl Progress for Log {
+        fn event(&self, event: Event<'_>) {
+            let line = match event {
+                Event::Start { phase, total, .. } => format!("{phase} {total:?}"),
+                Event::Advance { bytes, .. } => bytes.to_string(),
+                Event::Status { status, .. } => status.to_owned(),
+                other => format!("{other:?}"),
+            };
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    /// What is counted as fetched is what was fetched, whichever of the two begins first.
+    #[test]
+    fn unpacking_is_told_after_fetching() {
+        for unpacking_first in [true, false] {
+            let log = Log::default();
+            let report = Report::new(&log);
+            report.announce([("a", false)].into_iter());
+            report.expect("a");
+            if unpacking_first {
+                report.start("a", Phase::Unpacking, Some(10));
+            }
+            report.fetching("a", 10, 4);
+            if !unpacking_first {
+                report.start("a", Phase::Unpacking, Some(10));
+            }
+            report.advance("a", 3);
+            report.fetched("a", 6);
+            report.verified("a");
+            report.advance("a", 7);
+            report.finish("a");
+            let told = log.0.lock().unwrap().join(", ");
+            assert_eq!(
+                told,
+                "Pulling fs layer, Downloading Some(10), 4, 6, Download complete, Unpacking Some(10), 3, 7, Pull complete"
+            );
+        }
+    }
+
+    #[test]
+    fn a_layer_is_complete_when_it_is_unpacked_and_verified() {
+        let log = Log::default();
+        let report = Report::new(&log);
+        report.announce([("a", false), ("b", true)].into_iter());
+        report.expect("a");
+        report.fetching("a", 10, 0);
+        report.start("a", Phase::Unpacking, Some(10));
+        report.finish("a");
+        assert!(!log.0.lock().unwrap().contains(&"Pull complete".to_owned()));
+        report.verified("a");
+        assert_eq!(log.0.lock().unwrap().last().unwrap(), "Pull complete");
     }
 }
