@@ -120,8 +120,7 @@ fn missing_image(err: Error, args: &Args, image: &str) -> Failure {
     let name =
         Reference::parse(image).map_or_else(|_| image.to_owned(), |name| name.with_default_tag().familiar());
     let message = format!("Unable to find image '{name}' locally\n{}", failure.message);
-    Failure { message, ..failure }
-        .hint("layercake fetches no images yet: load it from an archive with layercake load -i FILE")
+    Failure { message, ..failure }.hint(format_args!("layercake pull {name} fetches it"))
 }
 
 /// The files' variables first, then those of the command line; one without a value has the value that it has here, and is
