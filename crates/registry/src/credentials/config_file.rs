@@ -91,7 +91,11 @@ impl ConfigFile {
         if let Some(helper) = self.config.helper(server)? {
             Helper::new(&helper.name, &self.helpers).erase(&helper.key)?;
         }
-        self.change(|config| config.remove(server)).map(drop)
+        // Where there is no file, none is made, nor its directory.
+        match self.path.exists() {
+            true => self.change(|config| config.remove(server)).map(drop),
+            false => Ok(()),
+        }
     }
 
     /// Changes the file as it is now. Whether there was something to change.

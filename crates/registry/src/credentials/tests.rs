@@ -193,6 +193,14 @@ fn what_is_stored_is_found_and_laid_out_as_docker_does() {
 }
 
 #[test]
+fn forgetting_makes_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new/config.json");
+    ConfigFile::open(&path, Helpers::default()).unwrap().erase("s").unwrap();
+    assert!(!path.parent().unwrap().exists());
+}
+
+#[test]
 fn the_rest_of_the_file_keeps_its_spelling() {
     let place = Place::new(
         "{ \"HttpHeaders\": {\"X\":\"\\u0041\"}, \"big\": 12345678901234567890123.50, \"twice\": 1, \"twice\": 2,\n\
