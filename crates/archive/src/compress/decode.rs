@@ -1,4 +1,10 @@
 //! Decoding, with limits on what a stream may ask for.
+//!
+//! A gzip stream of others is inflated on one thread. Two-pass decoders that use several (pugz, rapidgzip) were looked
+//! at, and not taken: they want the whole file, while here it comes as it is downloaded, and two processors are busy
+//! anyway. Of a layer of 812 MB, inflating takes 1.2 s of one (rapidgzip-core with two threads: 1.3 s) and the DiffID
+//! 0.5 s, and beside them the blob's digest is computed, the tar is cut and the files are made. Our own members are
+//! inflated faster, see `member`.
 
 use std::io::{self, BufReader, Cursor, Read};
 use std::sync::Arc;

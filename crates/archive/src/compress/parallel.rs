@@ -5,7 +5,7 @@
 //! so a layer that is compressed again has the same digest, and is not sent again.
 //!
 //! One set of [`Workers`] serves any number of streams, in the order in which their blocks come: what one stream does
-//! not use, another does. What waits is bounded for each stream by [`WAITING`] blocks.
+//! not use, another does. Of each stream a block for each thread and two more may wait, at most [`WAITING`].
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,8 +18,8 @@ use super::Compression;
 use super::block::{self, Packer};
 use crate::error::{Error, Result};
 
-/// Blocks of one stream that are being compressed or wait to be read.
-const WAITING: usize = 6;
+/// The most blocks of one stream that are being compressed or wait to be read: bounds the memory of many threads.
+const WAITING: usize = 8;
 
 /// How to compress: with what, and how hard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,7 +127,7 @@ impl Workers {
     /// A stream: what is written to the first end is read, compressed, from the second. The ends belong into two
     /// threads: whoever writes waits when nobody reads.
     pub fn stream(&self, method: Method) -> (Feed, Packed) {
-        let (promises, blocks) = sync_channel(WAITING);
+        let (promises, blocks) = sync_channel((self.threads.len() + 2).min(WAITING));
         let feed =
             Feed { shared: Arc::clone(&self.shared), method, block: Vec::new(), promises, is_empty: true };
         (feed, Packed { blocks, block: Vec::new(), at: 0, state: State::Open })
