@@ -1,7 +1,7 @@
 //! Pulls images from registries.
 //!
 //! `resolve` goes from the name to the manifest and the configuration. Layers that the store has, by their DiffIDs, are
-//! not fetched. The others are `claim`ed, so that two pulls fetch each blob once, and come over several connections
+//! not fetched, also where they stand on other layers (`stored`). The others are `claim`ed, so that two pulls fetch each blob once, and come over several connections
 //! (`fetch`) into files that grow while they are read (`spool`): inflating, hashing and unpacking (`install`) go on at
 //! the same time. A layer is published when the digests of both its blob and its archive are right. What is there of a
 //! blob when a pull fails or is killed, a later one goes on with.
@@ -12,7 +12,9 @@ mod report;
 mod resolve;
 mod source;
 mod spool;
+mod stored;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::progress::Progress;
@@ -131,7 +133,7 @@ impl Engine {
         } else {
             let repository = repository.clone();
             let pull =
-                Pull { engine: self, repository, options, report: Report::new(progress), use_kept: true };
+                Pull { engine: self, repository, options, report: Report::new(progress), use_local: true };
             let installed = self.attempt(|| pull.run(&image))?;
             installed.names.last().is_none_or(|(_, before)| *before != Some(id))
         };
@@ -157,8 +159,8 @@ struct Pull<'a> {
     repository: Repository,
     options: &'a PullOptions,
     report: Report<'a>,
-    /// Whether blobs that were kept are taken for what their names say.
-    use_kept: bool,
+    /// Whether blobs that were kept, and layers that stand elsewhere, are taken for what they should be.
+    use_local: bool,
 }
 
 impl Pull<'_> {
@@ -168,7 +170,7 @@ impl Pull<'_> {
         loop {
             let wanted = self.missing(image)?;
             let Some(claims) = self.engine.claim(&wanted, &self.report)? else { continue };
-            let kept = self.use_kept && !wanted.is_empty() && !self.engine.store.blobs().list()?.is_empty();
+            let local = self.use_local && !wanted.is_empty();
             match self.fetch_and_install(image, wanted, &claims) {
                 Ok(installed) => {
                     claims.remove()?;
@@ -180,8 +182,8 @@ impl Pull<'_> {
                     wrong += 1;
                     self.repository = self.repository.clone().without_mirrors();
                 }
-                // A kept blob may have changed.
-                Err(e) if kept && !e.is_full() => self.use_kept = false,
+                // A kept blob or a layer of the store may have changed: fetched, it heals.
+                Err(Error::Layer { .. } | Error::WrongDiffId { .. }) if local => self.use_local = false,
                 Err(e) => return Err(e),
             }
         }
@@ -198,11 +200,12 @@ impl Pull<'_> {
             self.report.announce(items);
         }
         let mut wanted: Vec<Wanted> = Vec::new();
-        for layer in plan.new.iter().map(|new| new.layer) {
+        for new in &plan.new {
+            let layer = new.layer;
             let Some(seen) = &layer.seen else { continue };
             if !wanted.iter().any(|blob| blob.digest == seen.digest) {
                 let item = layer.item.clone().unwrap_or_default();
-                wanted.push(Wanted { digest: seen.digest, size: layer.len, item });
+                wanted.push(Wanted { digest: seen.digest, diff: new.diff, size: layer.len, item });
             }
         }
         Ok(wanted)
@@ -249,11 +252,15 @@ impl Pull<'_> {
     ) -> Result<(Image, Vec<Arc<Spool>>)> {
         let mut image = image.clone();
         let mut spools = Vec::new();
+        let stored = if self.use_local { self.engine.stored_elsewhere(&wanted)? } else { HashMap::new() };
         for blob in wanted {
             let digest = blob.digest;
-            let kept = if self.use_kept { self.engine.store.blobs().find(&digest)? } else { None };
-            let archive: Arc<dyn Archive> = match (kept, claims.find(&digest)) {
-                (Some((file, len)), _) if len == blob.size => Arc::new(Blob::whole(file.into(), len)),
+            let kept = if self.use_local { self.engine.store.blobs().find(&digest)? } else { None };
+            let kept = kept.filter(|(_, len)| *len == blob.size);
+            let kept = kept.map(|(file, len)| Arc::new(Blob::whole(file.into(), len)) as Arc<dyn Archive>);
+            let local = kept.or_else(|| stored.get(&blob.diff).cloned());
+            let archive: Arc<dyn Archive> = match (local, claims.find(&digest)) {
+                (Some(local), _) => local,
                 (_, Some(download)) => {
                     let segments = download.segments(blob.size)?;
                     let spool = Arc::new(Spool::new(blob, segments)?);

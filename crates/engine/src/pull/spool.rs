@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use archive::digest::Sha256;
-use model::Digest;
+use model::{DiffId, Digest};
 use store::{SEGMENT, Segments};
 use sys::OwnedFd;
 
@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub digest: Digest,
+    /// The layer that it holds, by the configuration.
+    pub diff: DiffId,
     /// Its length in bytes, as the manifest has it.
     pub size: u64,
     /// What progress calls it.

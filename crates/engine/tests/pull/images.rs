@@ -266,3 +266,39 @@ fn a_manifest_without_media_types_is_understood() {
     world.server.add_manifest(APP, "bare", media_type::OCI_MANIFEST, document.to_string().as_bytes());
     assert_eq!(world.pull("acme/app:bare").unwrap().image.to_string(), image.id());
 }
+
+#[test]
+fn a_layer_that_the_store_has_elsewhere_is_not_fetched() {
+    on_every_driver(|world| {
+        world.serve(&image());
+        world.pull("acme/app:1").unwrap();
+        // On other layers, and in another compression.
+        let moved = Image::new()
+            .layer(layer("first", 5000))
+            .layer(layer("large", 2_000_000))
+            .compressed(Compression::Zstd);
+        world.server.add_image(APP, "2", &moved, Form::Oci);
+        world.server.forget_requests();
+        assert_eq!(world.pull("acme/app:2").unwrap().image.to_string(), moved.id());
+        assert_eq!(world.gets(&Digest::of(&moved.layers[0])).len(), 1);
+        assert!(world.gets(&Digest::of(&moved.layers[1])).is_empty());
+        assert!(world.engine.check(Default::default(), &model::Silent).unwrap().is_sound());
+    });
+}
+
+#[test]
+fn a_layer_that_has_changed_in_the_store_is_fetched() {
+    let world = World::new();
+    world.serve(&image());
+    world.pull("acme/app:1").unwrap();
+    for id in world.engine.driver().list().unwrap() {
+        let file = world.engine.driver().home().join("dir").join(id.as_str()).join("large");
+        if file.exists() {
+            std::fs::write(file, "something else").unwrap();
+        }
+    }
+    let moved = Image::new().layer(layer("first", 5000)).layer(layer("large", 2_000_000));
+    world.server.add_image(APP, "2", &moved, Form::Oci);
+    assert_eq!(world.pull("acme/app:2").unwrap().image.to_string(), moved.id());
+    assert_eq!(world.gets(&Digest::of(&moved.layers[1])).len(), 1);
+}
