@@ -152,6 +152,7 @@ impl Wire {
     pub fn send(&self, endpoint: &Endpoint, call: &mut Call<'_>) -> Result<Answer> {
         let mut url = call.url.clone();
         let mut renewed = false;
+        let mut asked_bare = false;
         let mut redirects = 0;
         loop {
             let own = endpoint.owns(&url);
@@ -162,7 +163,8 @@ impl Wire {
                 return Ok(answer);
             }
             if status == 401 && own && !renewed {
-                renewed = true;
+                // To ask without a token first is usual, and says nothing of the one that another thread has got meanwhile.
+                renewed = proof.is_some() || std::mem::replace(&mut asked_bare, true);
                 let challenge = Challenge::best(answer.headers("www-authenticate"));
                 let again = self.tokens.renew(self, endpoint, &call.need, challenge, proof.as_ref())?;
                 if again && !matches!(call.payload, Payload::Stream(_)) {
