@@ -29,8 +29,8 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
-/// How long the reader stays awake for the next request.
-const SPIN: Duration = Duration::from_micros(50);
+/// How long the reader stays awake for the next request: longer than a caller needs for a piece of a listing.
+const SPIN: Duration = Duration::from_micros(200);
 /// How long a request may take before somebody else reads.
 const TICK: Duration = Duration::from_millis(1);
 /// How long a thread is busy without a pause before it calls for help.

@@ -12,7 +12,7 @@ use crate::encode;
 use crate::filesystem::FileSystem;
 use crate::proto::replies::{CopyFileRangeOut, GetxattrOut, IoctlOut, LseekOut, WriteOut};
 use crate::reply::{Reply, Sent};
-use crate::types::{Entry, NodeId, Opened};
+use crate::types::{Entry, Handle, NodeId, Opened};
 
 /// Longest list of attribute names, longest value: `XATTR_LIST_MAX`, `XATTR_SIZE_MAX` of the kernel.
 const XATTR_MAX: usize = 64 << 10;
@@ -94,7 +94,7 @@ fn answer<F: FileSystem>(fs: &F, request: &Request<'_>, mut reply: Reply<'_>) {
             match fs.readdir(caller, node, handle, offset, plus, &mut out) {
                 Ok(()) => {
                     let len = out.len();
-                    return listing(fs, reply, len, plus);
+                    return listing(fs, reply, len, plus.then_some((node, handle)));
                 }
                 Err(e) => reply.error(e),
             }
@@ -206,10 +206,13 @@ fn created<F: FileSystem>(fs: &F, reply: Reply<'_>, result: Result<(Entry, Opene
     }
 }
 
-fn listing<F: FileSystem>(fs: &F, reply: Reply<'_>, len: usize, plus: bool) {
+/// `plus`: the directory whose entries were looked up, if they were.
+fn listing<F: FileSystem>(fs: &F, reply: Reply<'_>, len: usize, plus: Option<(NodeId, Handle)>) {
     let (sent, bytes) = reply.built(len);
-    if plus && sent == Sent::No {
-        dirbuffer::nodes(bytes).for_each(|node| fs.forget(node, 1));
+    match (plus, sent) {
+        (Some((node, handle)), Sent::Yes) => fs.listed(node, handle),
+        (Some(_), Sent::No) => dirbuffer::nodes(bytes).for_each(|node| fs.forget(node, 1)),
+        (None, _) => {}
     }
 }
 

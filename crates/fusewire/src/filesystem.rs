@@ -197,6 +197,10 @@ pub trait FileSystem: Sync {
         Err(Errno::NOSYS)
     }
 
+    /// The kernel has the last answer of `readdir` with attributes for this directory, and whoever asked is busy with
+    /// it: time to prepare what he asks for next. Nobody waits for this.
+    fn listed(&self, node: NodeId, handle: Handle) {}
+
     /// Space and limits of the file system.
     fn statfs(&self, caller: &Caller, node: NodeId) -> Result<Statfs> {
         Err(Errno::NOSYS)

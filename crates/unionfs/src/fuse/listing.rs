@@ -10,11 +10,19 @@ use crate::node::{Node, lock};
 use crate::readdir::{DT_DIR, Listing};
 
 use super::Served;
+use super::ahead::{Ahead, PIECE};
 
 /// The directories that are open. Each has a listing of its own from when it was read first.
 #[derive(Default)]
 pub struct Directories {
-    open: Handles<Mutex<Option<Arc<Listing>>>>,
+    pub(super) open: Handles<Mutex<Reading>>,
+}
+
+/// How far somebody has read an open directory.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) listing: Option<Arc<Listing>>,
+    pub(super) ahead: Ahead,
 }
 
 impl Directories {
@@ -23,14 +31,16 @@ impl Directories {
         let handle = Handle(self.open.insert(Mutex::default()));
         Opened { handle, flags: OpenFlags::CACHE_DIR | OpenFlags::KEEP_CACHE, backing: None }
     }
-
-    /// Closes one.
-    pub fn release(&self, handle: Handle) {
-        self.open.remove(handle.0);
-    }
 }
 
 impl Served {
+    /// Closes a directory.
+    pub(super) fn close_directory(&self, handle: Handle) {
+        if let Some(open) = self.directories.open.remove(handle.0) {
+            lock(&open).ahead.close(&self.union);
+        }
+    }
+
     /// Hands over names from a position on: 0 and 1 are `.` and `..`.
     pub(super) fn read_directory(
         &self,
@@ -43,13 +53,12 @@ impl Served {
     ) -> Result<()> {
         let dir = node.dir()?;
         let open = self.directories.open.get(handle.0)?;
-        let listing = {
-            let mut kept = lock(&open);
-            match &*kept {
-                Some(listing) if offset > 0 => Arc::clone(listing),
-                // From the start: what has come and gone since shows (rule 38).
-                _ => Arc::clone(kept.insert(Arc::new(self.union.list(node)?))),
-            }
+        let mut reading = lock(&open);
+        let Reading { listing: kept, ahead } = &mut *reading;
+        let listing = match kept {
+            Some(listing) if offset > 0 => Arc::clone(listing),
+            // From the start: what has come and gone since shows (rule 38).
+            _ => Arc::clone(kept.insert(Arc::new(self.union.list(node)?))),
         };
         let with_attributes = plus && self.walkers.wants_attributes(caller.pid, dir);
         let mut next = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -60,14 +69,14 @@ impl Served {
             }
             next = position + 1;
         }
+        let mut left = if with_attributes { PIECE } else { usize::MAX };
         while let Some(name) = listing.get(next - 2) {
             let (after, kind) = (next as u64 + 1, u32::from(name.kind));
-            if !out.fits(name.name.len(), plus) {
+            if left == 0 || !out.fits(name.name.len(), plus) {
                 break;
             }
             let found = match with_attributes {
-                // One that went meanwhile is handed over without attributes.
-                true => self.union.lookup_listed(node, name, listing.version).ok().flatten(),
+                true => self.look_up_listed(node, &listing, next - 2, ahead),
                 false => None,
             };
             match found {
@@ -85,8 +94,9 @@ impl Served {
                     }
                 }
             }
-            next += 1;
+            (next, left) = (next + 1, left - 1);
         }
+        ahead.wanted = with_attributes.then_some(next - 2);
         Ok(())
     }
 }

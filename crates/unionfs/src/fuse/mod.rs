@@ -4,6 +4,7 @@
 //! Nobody but this mount changes the layers, so the kernel may remember names (also those that are not there),
 //! attributes and directories for a day, and is told of what changes behind its back.
 
+mod ahead;
 mod listing;
 mod open;
 mod walkers;
@@ -18,7 +19,9 @@ use fusewire::{
     Attributes, Backings, Caller, DirBuffer, Entry, FileSystem, Handle, Negotiated, New, NodeId, Notifier,
     Open, Opened, SetAttributes, SetTime, Statfs, Time, Write, device_number, device_parts,
 };
-use rustix::fs::{FallocateFlags, RenameFlags, SeekFrom, Statx, StatxTimestamp, Timespec, XattrFlags};
+use rustix::fs::{
+    FallocateFlags, OFlags, RenameFlags, SeekFrom, Statx, StatxTimestamp, Timespec, XattrFlags,
+};
 use rustix::io::Errno;
 
 use crate::attributes::{self, Change, When};
@@ -27,6 +30,7 @@ use crate::create;
 use crate::node::{Body, Node, lock};
 use crate::union::Union;
 
+use ahead::Changes;
 use listing::Directories;
 use open::Files;
 use walkers::Walkers;
@@ -43,6 +47,7 @@ pub struct Served {
     files: Files,
     directories: Directories,
     walkers: Walkers,
+    changes: Changes,
     notifier: Notifier,
     forgotten: AtomicU64,
 }
@@ -56,6 +61,7 @@ impl Served {
             files,
             directories: Directories::default(),
             walkers: Walkers::default(),
+            changes: Changes::default(),
             notifier,
             forgotten: AtomicU64::new(0),
         }
@@ -173,7 +179,7 @@ impl FileSystem for Served {
             drop_privileges: set.kill_suidgid
                 || SetAttributes { handle: None, ..*set } == SetAttributes::default(),
         };
-        self.union.change(&node, &change)?;
+        self.changes.note(self.union.change(&node, &change))?;
         if set.size.is_some() {
             self.files.content_changed(&node);
         }
@@ -199,7 +205,7 @@ impl FileSystem for Served {
     }
 
     fn unlink(&self, _: &Caller, parent: NodeId, name: &OsStr) -> Result<()> {
-        self.union.unlink(&self.node(parent)?, name)
+        self.changes.note(self.union.unlink(&self.node(parent)?, name))
     }
 
     fn rmdir(&self, _: &Caller, parent: NodeId, name: &OsStr) -> Result<()> {
@@ -216,17 +222,22 @@ impl FileSystem for Served {
         flags: u32,
     ) -> Result<()> {
         let flags = RenameFlags::from_bits_retain(flags);
-        self.union.rename(&self.node(parent)?, name, &self.node(new_parent)?, new_name, flags)
+        let (parent, new_parent) = (self.node(parent)?, self.node(new_parent)?);
+        self.changes.note(self.union.rename(&parent, name, &new_parent, new_name, flags))
     }
 
     fn link(&self, _: &Caller, node: NodeId, new_parent: NodeId, new_name: &OsStr) -> Result<Entry> {
         let node = self.node(node)?;
-        let stat = self.union.link(&node, &self.node(new_parent)?, new_name)?;
+        let stat = self.changes.note(self.union.link(&node, &self.node(new_parent)?, new_name))?;
         self.entry(&(node, stat))
     }
 
     fn open(&self, _: &Caller, node: NodeId, open: &Open) -> Result<Opened> {
-        self.open_file(&self.node(node)?, open)
+        let opened = self.open_file(&self.node(node)?, open);
+        match OFlags::from_bits_retain(open.flags).intersects(OFlags::RWMODE | OFlags::TRUNC) {
+            true => self.changes.note(opened),
+            false => opened,
+        }
     }
 
     fn create(&self, caller: &Caller, new: &New<'_>, _: &Open) -> Result<(Entry, Opened)> {
@@ -250,7 +261,7 @@ impl FileSystem for Served {
 
     fn write(&self, _: &Caller, write: &Write<'_>) -> Result<usize> {
         let file = self.file_of(write.node, write.handle)?;
-        self.union.write(&file, write.offset, write.data, write.kill_suidgid)
+        self.changes.note(self.union.write(&file, write.offset, write.data, write.kill_suidgid))
     }
 
     fn flush(&self, _: &Caller, _: NodeId, _: Handle) -> Result<()> {
@@ -263,7 +274,9 @@ impl FileSystem for Served {
     }
 
     fn release(&self, _: NodeId, handle: Handle) {
-        self.files.release(handle);
+        if self.files.release(handle) {
+            self.changes.note(());
+        }
     }
 
     fn opendir(&self, _: &Caller, node: NodeId, _: &Open) -> Result<Opened> {
@@ -271,7 +284,7 @@ impl FileSystem for Served {
     }
 
     fn releasedir(&self, _: NodeId, handle: Handle) {
-        self.directories.release(handle);
+        self.close_directory(handle);
     }
 
     fn fsyncdir(&self, _: &Caller, node: NodeId, _: Handle, _: bool) -> Result<()> {
@@ -288,6 +301,12 @@ impl FileSystem for Served {
         out: &mut DirBuffer<'_>,
     ) -> Result<()> {
         self.read_directory(caller, &self.node(node)?, handle, offset, plus, out)
+    }
+
+    fn listed(&self, node: NodeId, handle: Handle) {
+        if let Ok(node) = self.node(node) {
+            self.read_ahead(&node, handle);
+        }
     }
 
     fn statfs(&self, _: &Caller, _: NodeId) -> Result<Statfs> {
@@ -315,7 +334,7 @@ impl FileSystem for Served {
         kill_sgid: bool,
     ) -> Result<()> {
         let flags = XattrFlags::from_bits_retain(flags);
-        self.union.set_xattr(&self.node(node)?, name, value, flags, kill_sgid)
+        self.changes.note(self.union.set_xattr(&self.node(node)?, name, value, flags, kill_sgid))
     }
 
     fn getxattr(&self, _: &Caller, node: NodeId, name: &OsStr) -> Result<Vec<u8>> {
@@ -327,7 +346,7 @@ impl FileSystem for Served {
     }
 
     fn removexattr(&self, _: &Caller, node: NodeId, name: &OsStr) -> Result<()> {
-        self.union.remove_xattr(&self.node(node)?, name)
+        self.changes.note(self.union.remove_xattr(&self.node(node)?, name))
     }
 
     fn fallocate(
@@ -340,7 +359,8 @@ impl FileSystem for Served {
         mode: u32,
     ) -> Result<()> {
         let file = self.file_of(node, handle)?;
-        self.union.fallocate(&file, FallocateFlags::from_bits_retain(mode), offset, length)
+        let mode = FallocateFlags::from_bits_retain(mode);
+        self.changes.note(self.union.fallocate(&file, mode, offset, length))
     }
 
     fn lseek(&self, _: &Caller, node: NodeId, handle: Handle, offset: u64, whence: u32) -> Result<u64> {
@@ -365,7 +385,7 @@ impl FileSystem for Served {
         let input = self.file_of(from.0, from.1)?;
         let output = self.file_of(to.0, to.1)?;
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        self.union.copy_range((&input, from.2), (&output, to.2), len)
+        self.changes.note(self.union.copy_range((&input, from.2), (&output, to.2), len))
     }
 
     fn syncfs(&self, _: NodeId) -> Result<()> {
@@ -386,7 +406,7 @@ impl FileSystem for Served {
             GET_FLAGS => Ok((0, self.union.file_flags(&node)?.to_ne_bytes().to_vec())),
             SET_FLAGS => {
                 let flags = input.get(..4).and_then(|b| b.try_into().ok()).ok_or(Errno::INVAL)?;
-                self.union.set_file_flags(&node, u32::from_ne_bytes(flags))?;
+                self.changes.note(self.union.set_file_flags(&node, u32::from_ne_bytes(flags)))?;
                 Ok((0, Vec::new()))
             }
             _ => Err(Errno::NOTTY),

@@ -45,21 +45,23 @@ impl Files {
         self.passes.store(passthrough && self.backings.is_some(), Ordering::Relaxed);
     }
 
-    /// The kernel closed a file.
-    pub fn release(&self, handle: Handle) {
-        let Some(open) = self.open.remove(handle.0) else { return };
-        let Ok(other) = open.file.node.other() else { return };
+    /// The kernel closed a file. Answers whether it could be written to.
+    pub fn release(&self, handle: Handle) -> bool {
+        let Some(open) = self.open.remove(handle.0) else { return false };
+        let writable = open.file.is_writable();
+        let Ok(other) = open.file.node.other() else { return writable };
         let mut passing = lock(&other.passing);
         match open.way {
             Way::Passed => {
                 passing.passed = passing.passed.saturating_sub(1);
-                passing.writers = passing.writers.saturating_sub(u32::from(open.file.is_writable()));
+                passing.writers = passing.writers.saturating_sub(u32::from(writable));
                 if passing.passed == 0 {
                     self.let_go(&mut passing);
                 }
             }
             Way::Cached | Way::Anew => passing.cached = passing.cached.saturating_sub(1),
         }
+        writable
     }
 
     /// The content changed past the kernel's cache of it.
@@ -116,7 +118,7 @@ impl Served {
                 false => Ok(()),
             };
             truncated.and_then(|()| self.union.truncate(&open_file.file)).inspect_err(|_| {
-                self.files.release(opened.handle);
+                let _ = self.files.release(opened.handle);
             })?;
         }
         Ok(opened)
