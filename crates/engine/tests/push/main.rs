@@ -1,5 +1,7 @@
 //! `push` against a registry that misbehaves on demand, and to layouts.
 
+#![allow(clippy::unwrap_used)] // in helpers of tests, outside of #[test] functions
+
 mod kept;
 mod layout;
 mod sends;
