@@ -203,3 +203,31 @@ proptest::proptest! {
         }
     }
 }
+
+/// What `program` makes of `stream`; `None`, said out loud, if it is not installed.
+fn by_tool(program: &str, stream: &[u8]) -> Option<Vec<u8>> {
+    let mut command = std::process::Command::new(program);
+    command.arg("-dc").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("SKIPPED: {program} is not installed");
+        return None;
+    };
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(stream).unwrap());
+        child.wait_with_output().unwrap()
+    });
+    assert!(output.status.success(), "{program}");
+    Some(output.stdout)
+}
+
+#[test]
+fn the_tools_of_the_formats_read_what_was_compressed_in_parallel() {
+    let text: Vec<u8> = (0..2_000_000_u32).flat_map(|i| (i / 5).to_le_bytes()).collect();
+    for (kind, program) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
+        let stream = packed(Method::new(kind, None).unwrap(), &text, 2, 1 << 20);
+        if let Some(out) = by_tool(program, &stream) {
+            assert!(out == text, "{program}");
+        }
+    }
+}
