@@ -1,10 +1,10 @@
 //! Pulls images from registries.
 //!
 //! `resolve` goes from the name to the manifest and the configuration. Layers that the store has, by their DiffIDs, are
-//! not fetched, also where they stand on other layers (`stored`). The others are `claim`ed, so that two pulls fetch each blob once, and come over several connections
-//! (`fetch`) into files that grow while they are read (`spool`): inflating, hashing and unpacking (`install`) go on at
-//! the same time. A layer is published when the digests of both its blob and its archive are right. What is there of a
-//! blob when a pull fails or is killed, a later one goes on with.
+//! not fetched, also where they stand on other layers (`stored`). The others are `claim`ed, so that two pulls fetch each
+//! blob once, and come over several connections (`fetch`) into files that grow while they are read (`spool`): inflating,
+//! hashing and unpacking (`install`) go on at the same time. A layer is published when the digests of both its blob and
+//! its archive are right. What is there of a blob when a pull fails or is killed, a later one goes on with.
 
 mod claims;
 mod fetch;
