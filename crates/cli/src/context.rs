@@ -105,7 +105,7 @@ impl Context {
     /// The settings of `daemon.json`.
     ///
     /// # Errors
-    /// As [`DaemonJson::read`].
+    /// The configuration file cannot be read, or has what nobody knows.
     pub fn config(&self) -> Result<&DaemonJson, Failure> {
         if self.config.get().is_none() {
             let _ = self.config.set(self.read_config()?);

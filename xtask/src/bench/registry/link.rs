@@ -1,5 +1,5 @@
 //! A slow link to a registry in a network namespace of its own: two ends of a veth, each with netem. A kernel without
-//! netem gets a [wire](super::wire) instead.
+//! netem gets a [`wire`] instead.
 
 use std::fs;
 use std::process::{Child, Command};
