@@ -257,8 +257,7 @@ impl Union {
     }
 
     fn owner_in(&self, dir: &OwnedFd, new: &New<'_>) -> Result<Owner> {
-        let uid = self.ids.user(new.uid).ok_or(Errno::OVERFLOW)?;
-        let gid = self.ids.group(new.gid).ok_or(Errno::OVERFLOW)?;
+        let (uid, gid) = self.ids.of_new(new.uid, new.gid);
         let of_dir = u32::from(At::itself(dir).stat()?.stx_mode) & 0o2000 != 0;
         Ok(Owner { uid, gid: (!of_dir).then_some(gid) })
     }

@@ -33,7 +33,13 @@ impl Ids {
         )
     }
 
-    /// The user in the layers for one who asks; `None` for one whom no range has.
+    /// The owner and the group in the layers of what these make. A maker whom no range has is nobody there, and no
+    /// error: Podman, as a user outside of a container's ranges, makes files in it before it starts.
+    pub fn of_new(&self, uid: u32, gid: u32) -> (u32, u32) {
+        (self.user(uid).unwrap_or(NOBODY), self.group(gid).unwrap_or(NOBODY))
+    }
+
+    /// The user in the layers for one who is to own something; `None` for one whom no range has.
     pub fn user(&self, uid: u32) -> Option<u32> {
         outside(&self.users, uid)
     }
@@ -80,6 +86,7 @@ mod tests {
         assert_eq!(ids.shown(5, 7), (NOBODY, 7), "outside all ranges");
         assert_eq!((ids.user(0), ids.user(5), ids.user(65537)), (Some(1000), Some(100_004), None));
         assert_eq!(ids.group(5), Some(5), "no map");
+        assert_eq!((ids.of_new(0, 7), ids.of_new(65537, 7)), ((1000, 7), (NOBODY, 7)));
     }
 
     #[test]

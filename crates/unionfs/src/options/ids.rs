@@ -7,7 +7,10 @@ use crate::config::IdRange;
 /// (fuse-overlayfs(1): `UID:MAPPED-UID:LEN`, of which the first is what the files have).
 pub(super) fn parse(given: &Given) -> Result<Vec<IdRange>, Refused> {
     let refuse = |why: String| Refused::new(given.item, why);
-    let numbers: Option<Vec<u32>> = given.text()?.split(':').map(|number| number.parse().ok()).collect();
+    let text = given.text()?;
+    // Podman and Buildah put a colon before each triple, the first one too.
+    let text = text.strip_prefix(':').unwrap_or(&text);
+    let numbers: Option<Vec<u32>> = text.split(':').map(|number| number.parse().ok()).collect();
     let Some(numbers) = numbers.filter(|numbers| numbers.len().is_multiple_of(3)) else {
         return Err(refuse("wants triples of numbers, LAYER:SHOWN:COUNT[:LAYER:SHOWN:COUNT…]".to_owned()));
     };

@@ -64,7 +64,12 @@ pub fn parse<S: AsRef<OsStr>>(
     let mut reader =
         Reader { config: Config::default(), at, upper: None, work: None, squash: [None; 2], root: false };
     for list in lists {
-        for item in split::items(list.as_ref().as_bytes())? {
+        let items = split::items(list.as_ref().as_bytes())?;
+        // First of all: mount(8) puts it last, behind what the kernel says of the mount.
+        if items.contains(&b"remount".as_slice()) {
+            return Err(Given { item: b"remount", name: "remount", value: None }.refuse());
+        }
+        for item in items {
             reader.item(item)?;
         }
     }
@@ -229,6 +234,9 @@ impl Given<'_> {
             // Hard links are never broken, which is what an index is for.
             ("index", Some("on" | "off")) => true,
             ("nfs_export" | "verity", Some("off")) => true,
+            // The last word of Podman's and Buildah's volumes of the kind `:O`. Where a mount is passed on to is decided
+            // by the one it lies on.
+            ("private", None) => true,
             ("uuid", Some("auto" | "off" | "null")) => true,
             ("xattr_permissions", Some("0")) | ("plugins", Some("")) => true,
             _ => false,

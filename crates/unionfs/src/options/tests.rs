@@ -80,6 +80,8 @@ fn words_of_fuse_overlayfs() {
         [range(0, 1000, 1), range(1, 110_000, 65536)]
     );
     assert_eq!(options("gidmapping=6:2000:1").gid_map, [range(6, 2000, 1)]);
+    // Podman's spelling, with a colon before each triple.
+    assert_eq!(options("uidmapping=:0:1:1000:1000:0:1").uid_map, [range(0, 1, 1000), range(1000, 0, 1)]);
     assert_eq!(options("squash_to_root").squash, Squash::Root);
     let to = |uid, gid| Squash::To { uid, gid };
     for list in ["squash_to_root,squash_to_uid=7", "squash_to_uid=7,squash_to_root"] {
@@ -101,6 +103,9 @@ fn words_of_fuse_overlayfs() {
 fn maps_are_whole_and_do_not_overlap() {
     for map in [
         "",
+        ":",
+        "::0:1:1",
+        "0:1:1:",
         "1",
         "1:2",
         "1:2:3:4",
@@ -133,6 +138,8 @@ fn words_of_mount() {
         context: vec![],
     };
     assert_eq!(mounted, expected);
+    // What Podman gives for a volume of the kind `:O`.
+    assert_eq!(at("private"), MountAt::default());
     let opposites = at("ro,nosuid,nodev,noexec,noatime,allow_other,rw,suid,dev,exec,relatime,noallow_other");
     assert_eq!(opposites, MountAt::default());
     assert!(at("context=a:b").context == ["context=a:b"]);
@@ -157,6 +164,7 @@ fn what_is_not_done_is_refused_by_name() {
         assert!(refusal(list).starts_with(&format!("{list}: ")), "{}", refusal(list));
     }
     assert_eq!(refusal("bogus"), "bogus: unknown option");
+    assert!(refusal("rw,user_id=0,group_id=0,remount").starts_with("remount: "));
     assert!(parse([OsStr::from_bytes(b"lowerdir=a,\xff")], MountAt::default()).is_err());
 }
 
