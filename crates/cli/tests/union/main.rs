@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)] // clippy knows tests only by their attribute, not their helpers
 
 mod format;
+mod mount_program;
 mod server;
+mod size;
 mod user_namespace;
 
 use drivers::{Config, Driver, FuseOverlayfs, Result, Server};

@@ -32,10 +32,10 @@ fn the_suite_passes_there() {
 }
 
 /// A user namespace with the ids from 100000 as 0 to 65535.
-struct Namespace(Child);
+pub(super) struct Namespace(Child);
 
 impl Namespace {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         let holder = Self(Command::new("unshare").args(["--user", "--", "sleep", "3600"]).spawn()?);
         let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/user"));
         while of(&holder.0.id().to_string())? == of("self")? {
@@ -48,7 +48,7 @@ impl Namespace {
     }
 
     /// A command as its user 0.
-    fn enter(&self, program: &Path) -> Command {
+    pub(super) fn enter(&self, program: &Path) -> Command {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--user=/proc/{}/ns/user", self.0.id()))
@@ -66,7 +66,7 @@ impl Drop for Namespace {
 }
 
 /// Lets everybody use `/dev/fuse`, as on most machines, in this thread's mount namespace.
-fn open_the_device(tmp: &Path) {
+pub(super) fn open_the_device(tmp: &Path) {
     let device = tmp.join("fuse");
     let made = Command::new("mknod").arg(&device).args(["c", "10", "229"]).status().unwrap();
     assert!(made.success());

@@ -240,6 +240,18 @@ impl Stage {
         !self.is_kernel() || is_root()
     }
 
+    /// Whether the rule is for this union, which is not for one that a helper mounts, nor for that of an ordinary user,
+    /// who has no `what`; says so if not.
+    pub fn has(&self, what: &str) -> bool {
+        let why = match self.on {
+            On::Helper(_) => "its options are not known",
+            _ if !is_root() => "root only",
+            _ => return true,
+        };
+        testkit::machine::skip(what, why);
+        false
+    }
+
     /// Whether the union is the kernel's overlay.
     pub fn is_kernel(&self) -> bool {
         self.on == On::Kernel

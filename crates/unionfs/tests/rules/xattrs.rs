@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use testkit::tree::{dir, file};
 
 use crate::files::{append, names, set_xattr, xattr};
-use crate::stage::{On, is_root, rule};
+use crate::stage::{On, rule};
 
 fn list(path: &std::path::Path) -> Vec<String> {
     let mut buffer = [0; 4096];
@@ -55,36 +55,38 @@ fn attributes_are_set_changed_and_removed() {
 #[test]
 fn a_mark_that_is_set_through_the_union_is_kept_apart() {
     rule(|s| {
-        if matches!(s.on, On::Helper(_)) || !is_root() {
-            return;
+        if matches!(s.on, On::Helper(_)) {
+            return testkit::machine::skip("marks within", "its format is not known");
         }
         dir(&s.lower(2), "d");
         file(&s.lower(2), "d/f", "2");
         s.mount();
-        set_xattr(s.at("d"), "trusted.overlay.opaque", b"y");
-        assert_eq!(xattr(s.at("d"), "trusted.overlay.opaque").as_deref(), Some(&b"y"[..]));
-        assert_eq!(list(&s.at("d")), ["trusted.overlay.opaque"]);
+        let mark = format!("{}opaque", s.prefix());
+        set_xattr(s.at("d"), &mark, b"y");
+        assert_eq!(xattr(s.at("d"), &mark).as_deref(), Some(&b"y"[..]));
+        assert_eq!(list(&s.at("d")), [mark]);
         s.remount();
         assert_eq!(names(s.at("d")), ["f"], "it is no mark of this union");
-        assert_eq!(xattr(s.upper("d"), "trusted.overlay.overlay.opaque").as_deref(), Some(&b"y"[..]));
+        assert_eq!(xattr(s.upper("d"), &format!("{}overlay.opaque", s.prefix())).as_deref(), Some(&b"y"[..]));
     });
 }
 
 #[test]
 fn the_layer_of_a_union_can_be_a_layer_that_another_union_made() {
     rule(|s| {
-        if matches!(s.on, On::Helper(_)) || !is_root() {
-            return;
+        if matches!(s.on, On::Helper(_)) {
+            return testkit::machine::skip("marks within", "its format is not known");
         }
         // What a union that lies in this one would write.
         file(&s.lower(2), "inner/d/f", "2");
         s.mount();
         std::fs::create_dir_all(s.at("upper/d")).unwrap();
-        set_xattr(s.at("upper/d"), "trusted.overlay.opaque", b"x");
+        let (opaque, whiteout) = (format!("{}opaque", s.prefix()), format!("{}whiteout", s.prefix()));
+        set_xattr(s.at("upper/d"), &opaque, b"x");
         std::fs::write(s.at("upper/d/f"), "").unwrap();
-        set_xattr(s.at("upper/d/f"), "trusted.overlay.whiteout", b"");
+        set_xattr(s.at("upper/d/f"), &whiteout, b"");
         s.remount();
         assert_eq!(names(s.at("upper/d")), ["f"], "a whiteout of the inner union is a file of the outer one");
-        assert!(xattr(s.at("upper/d/f"), "trusted.overlay.whiteout").is_some());
+        assert!(xattr(s.at("upper/d/f"), &whiteout).is_some());
     });
 }
