@@ -101,7 +101,8 @@ pub enum RedirectDir {
     Off,
     /// `EXDEV`; redirects that layers hold are followed.
     Follow,
-    /// `EXDEV`; redirects that layers hold are ignored.
+    /// `EXDEV`; a directory that a layer redirects is an error (`EPERM`), as in the kernel. So it always is with marks
+    /// in `user.` attributes.
     NoFollow,
     /// The directory is copied up and remembers where it was; followed, too.
     On,

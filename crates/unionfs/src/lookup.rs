@@ -141,7 +141,10 @@ impl Union {
             }
             let mut opaque = marks.opaque || (!last && self.aufs_ends(base, &name, &part)?);
             // Even from the last one: a redirect can lead to where none of these directories is.
-            let follow = marks.redirected && !opaque && self.options.redirect_dir.follows();
+            let follow = marks.redirected && !opaque;
+            if follow && !self.options.redirect_dir.follows() {
+                return Err(Errno::PERM);
+            }
             let redirect = if follow { At::itself(&part.dir).xattr_vec(&self.marks.redirect)? } else { None };
             merged.impure |= marks.impure && self.is_upper(layer);
             merged.stack.parts.push(part);
@@ -223,32 +226,40 @@ impl Union {
         // A file with all its blocks has its data; but an attribute may take blocks, too.
         let blocks = stat.stx_blocks * 512;
         let may_lack = blocks < stat.stx_size || blocks <= ATTRIBUTE_BLOCKS;
-        if self.options.metacopy && stat.stx_size > 0 && may_lack {
+        if stat.stx_size > 0 && may_lack {
             found.data = self.data_below(base, below, name)?;
         }
         Ok(found)
     }
 
-    /// The file that has the data of one that was copied up without (`metacopy`, rules 29 and 78).
+    /// The file that has the data of one that was copied up without (`metacopy`, rules 29 and 78). Layers for data only
+    /// are asked whatever the option says: they are there for nothing else.
     fn data_below(&self, base: &Part, below: &[Part], name: &OsStr) -> Result<Option<Arc<OwnedFd>>> {
         let at = At::child(&base.dir, name);
         if !at.has_xattr(&self.marks.metacopy)? {
             return Ok(None);
         }
         let redirect = at.xattr_vec(&self.marks.redirect)?;
-        let candidates = match &redirect {
-            None => below.iter().map(|part| At::child(&part.dir, name).pin()).collect::<Vec<_>>(),
-            Some(target) => match target.strip_prefix(b"/") {
-                Some(path) => self
-                    .lowers_below(base.layer)
-                    .map(|(_, layer)| open_below(&layer.root, OsStr::from_bytes(path)))
-                    .chain(self.data_layers.iter().map(|l| open_below(&l.root, OsStr::from_bytes(path))))
-                    .collect(),
-                None => {
-                    below.iter().map(|part| At::child(&part.dir, OsStr::from_bytes(target)).pin()).collect()
+        let absolute =
+            redirect.as_deref().and_then(|target| target.strip_prefix(b"/")).map(OsStr::from_bytes);
+        let mut candidates = Vec::new();
+        if self.options.metacopy {
+            match (absolute, &redirect) {
+                (Some(path), _) => {
+                    let lowers = self.lowers_below(base.layer);
+                    candidates.extend(lowers.map(|(_, layer)| open_below(&layer.root, path)));
                 }
-            },
-        };
+                (None, renamed) => {
+                    let name = renamed.as_ref().map_or(name, |name| OsStr::from_bytes(name));
+                    candidates.extend(below.iter().map(|part| At::child(&part.dir, name).pin()));
+                }
+            }
+        } else if absolute.is_none() || self.data_layers.is_empty() {
+            return Err(Errno::PERM);
+        }
+        if let Some(path) = absolute {
+            candidates.extend(self.data_layers.iter().map(|layer| open_below(&layer.root, path)));
+        }
         for file in candidates.into_iter().flatten() {
             let at = At::itself(&file);
             let regular = at.stat().is_ok_and(|stat| backing::kind(&stat) == backing::FILE);

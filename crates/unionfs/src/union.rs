@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::StatVfs;
 
 use crate::backing::{self, At, Result};
-use crate::config::{Config, Options};
+use crate::config::{Config, Options, RedirectDir};
 use crate::error::Error;
 use crate::identity::Numbers;
 use crate::ids::Ids;
@@ -45,9 +45,13 @@ impl Union {
     /// A layer that cannot be opened, an upper directory that is in use or incomplete ([`Error::Volatile`]), and
     /// settings that contradict each other.
     pub fn open(config: &Config) -> std::result::Result<Self, Error> {
-        let options = config.options.clone();
+        let mut options = config.options.clone();
         let user = options.user_xattrs.unwrap_or_else(|| !may_use_trusted());
         check(config, user)?;
+        if user {
+            // As the kernel: anybody could set such marks, and so read what its directory keeps from him.
+            (options.redirect_dir, options.metacopy) = (RedirectDir::NoFollow, false);
+        }
         let marks = Marks::new(user);
         let mut layers = Vec::new();
         let mut work = None;

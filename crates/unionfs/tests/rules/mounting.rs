@@ -66,6 +66,28 @@ fn an_inode_without_data_gets_it_from_the_layer_below() {
     });
 }
 
+/// Marks in `user.` attributes are anybody's: they lead to nothing that its directory keeps from him (`userxattr` in the
+/// kernel's `overlayfs.rst`).
+#[test]
+fn with_userxattr_marks_lead_nowhere() {
+    rule(|s| {
+        file(&s.lower(2), "secret/f", "2");
+        set_xattr(dir(&s.lower(1), "d"), "user.overlay.redirect", b"/secret");
+        file(&s.lower(2), "same", "2");
+        for name in ["same", "other"] {
+            let inode = file(&s.lower(1), name, "");
+            fs::OpenOptions::new().write(true).open(&inode).unwrap().set_len(1).unwrap();
+            set_xattr(&inode, "user.overlay.metacopy", b"");
+        }
+        set_xattr(s.lower(1).join("other"), "user.overlay.redirect", b"/secret/f");
+        s.mount_with("userxattr");
+        for name in ["d", "same", "other"] {
+            let error = fs::symlink_metadata(s.at(name)).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::PERM.raw_os_error()), "{name}");
+        }
+    });
+}
+
 #[test]
 fn free_space_is_that_of_the_upper() {
     rule(|s| {
