@@ -205,6 +205,10 @@ impl Applier {
         if target == real {
             return Err(EntryFault::LinkToLater(shown()).into());
         }
+        if name::marker(&target) != name::Marker::None {
+            // Where deletions are kept as files, there is one on the disk, and a link to it would be a file.
+            return Err(EntryFault::LinkToNothing(shown()).into());
+        }
         match self.made.get(&target).copied() {
             Some(made) if made.is_dir() => Err(EntryFault::LinkToDirectory(shown()).into()),
             Some(Made::Whiteout) => Err(EntryFault::LinkToNothing(shown()).into()),

@@ -157,6 +157,14 @@ fn hard_links_to_what_is_no_earlier_file_are_refused() {
             Builder::new().file(".wh.gone", "").hardlink("h", "gone"),
             "neither in this layer nor in a lower one",
         ),
+        (
+            Builder::new().file(".wh.gone", "").hardlink("h", ".wh.gone"),
+            "neither in this layer nor in a lower one",
+        ),
+        (
+            Builder::new().file("d/.wh..wh..opq", "").hardlink("h", "d/.wh..wh..opq"),
+            "neither in this layer nor in a lower one",
+        ),
     ] {
         let error = refused(&[layer.build()]);
         assert!(error.starts_with("layer entry h: ") && error.contains(message), "{error}");
