@@ -37,7 +37,7 @@ impl Engine {
 
         let container_config = document.config();
         let mut config = container_config.clone();
-        model::changes::apply(&mut config, &options.changes)?;
+        dockerfile::changes::apply(&mut config, &options.changes)?;
         config.inherit(container_config);
 
         let work = self.store.begin()?;

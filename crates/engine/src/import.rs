@@ -33,7 +33,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<ImageId> {
         let mut config = ContainerConfig::default();
-        model::changes::apply(&mut config, &options.changes)?;
+        dockerfile::changes::apply(&mut config, &options.changes)?;
         let (stream, len) = open_stream(input)?;
         let work = self.store.begin()?;
         let mut layers = self.new_layers(&work)?;

@@ -10,7 +10,6 @@
 //! | [`mod@reference`] | image names as people write them: `busybox`, `acme/x:1.0`, `localhost:5000/x@sha256:…` |
 //! | [`pattern`] | shell patterns on names, with Go's meaning |
 //! | [`config`] | the image configuration, as bytes and as a view; authoring it for commit and import |
-//! | [`changes`] | the instructions of `commit --change` and `import --change` |
 //! | [`manifest`] | OCI and Docker manifests, indexes, descriptors, and the files of an image archive |
 //! | [`platform`] | operating system and processor, and the choice of an image for this machine |
 //! | [`gojson`] | JSON exactly as Go writes it, for every document that we author |
@@ -21,7 +20,6 @@
 //! | [`transport`] | registries and kinds of files that images come from and go to |
 #![forbid(unsafe_code)]
 
-pub mod changes;
 pub mod config;
 pub mod digest;
 mod error;

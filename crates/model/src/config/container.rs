@@ -197,7 +197,7 @@ impl ContainerConfig {
 }
 
 /// The name in `NAME=value`.
-pub(crate) fn env_name(line: &str) -> &str {
+fn env_name(line: &str) -> &str {
     line.split('=').next().unwrap_or_default()
 }
 

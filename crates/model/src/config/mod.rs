@@ -8,7 +8,6 @@ mod author;
 mod container;
 
 pub use author::{Commit, Import};
-pub(crate) use container::env_name;
 pub use container::{ContainerConfig, Empty, Healthcheck};
 
 use crate::json::{self, null_is_default};

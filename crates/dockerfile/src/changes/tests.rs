@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-fn apply_to(mut config: ContainerConfig, changes: &[&str]) -> Result<ContainerConfig> {
+fn apply_to(mut config: ContainerConfig, changes: &[&str]) -> Result<ContainerConfig, Error> {
     apply(&mut config, changes).map(|()| config)
 }
 
@@ -174,7 +174,7 @@ fn healthchecks() {
     let full = "HEALTHCHECK --interval=5s --timeout=1m30s --start-period=2s --start-interval=1s --retries=3 CMD [\"a\",\"b\"]";
     assert_eq!(
         check(full),
-        crate::config::Healthcheck {
+        model::config::Healthcheck {
             test: words(&["CMD", "a", "b"]).unwrap(),
             interval: 5_000_000_000,
             timeout: 90_000_000_000,

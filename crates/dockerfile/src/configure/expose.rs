@@ -1,7 +1,6 @@
 //! `EXPOSE`: ports, with forms that Docker took over from `run --publish`.
 
-use super::refuse;
-use crate::Result;
+use crate::error::{Result, refuse};
 use std::net::IpAddr;
 
 /// The ports that `[[ip:]host:]port[-port][/protocol]` names, as `80/tcp`. Address and host port are
