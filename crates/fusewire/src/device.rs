@@ -31,6 +31,10 @@ use rustix::io::Errno;
 
 /// How long the reader stays awake for the next request: longer than a caller needs for a piece of a listing.
 const SPIN: Duration = Duration::from_micros(200);
+/// Who has to wait so long for the processor that he let others have is in their way, and they in his.
+const CROWDED: Duration = Duration::from_micros(100);
+/// How long nobody stays awake then: a thread that sleeps gets the processor sooner than one that let others go first.
+const RESTRAINT: Duration = Duration::from_millis(20);
 /// How long a request may take before somebody else reads.
 const TICK: Duration = Duration::from_millis(1);
 /// How long a thread is busy without a pause before it calls for help.
@@ -60,6 +64,8 @@ pub(crate) struct Post {
     id: NonZeroUsize,
     /// The last request came soon: it is worth staying awake for the next.
     keen: bool,
+    /// Until when the processors have better things to do than to stay awake.
+    crowded_until: Option<Instant>,
     /// Came when it was called and has found a request each time since.
     helping: bool,
     /// Since when there was a request each time.
@@ -69,7 +75,7 @@ pub(crate) struct Post {
 impl Post {
     /// The post of a thread; each has a number of its own.
     pub(crate) fn new(id: NonZeroUsize) -> Self {
-        Self { id, keen: false, helping: false, busy_since: None }
+        Self { id, keen: false, crowded_until: None, helping: false, busy_since: None }
     }
 }
 
@@ -129,11 +135,15 @@ impl<'a> Device<'a> {
         if let Some(received) = self.read_now(post, prompt, buffer)? {
             return Ok(Some(received));
         }
-        let end = Instant::now() + SPIN;
-        while post.keen && Instant::now() < end {
+        let mut now = Instant::now();
+        let end = now + SPIN;
+        while post.keen && now < end && post.crowded_until.is_none_or(|until| now > until) {
             // Who else has to run on this processor may well be the one to send the next request.
             thread::yield_now();
-            if let Some(len) = try_read(prompt, buffer)? {
+            let read = try_read(prompt, buffer)?;
+            let before = std::mem::replace(&mut now, Instant::now());
+            post.crowded_until = (now - before > CROWDED).then(|| now + RESTRAINT);
+            if let Some(len) = read {
                 return Ok(Some(len.map(|len| (len, prompt))));
             }
         }
