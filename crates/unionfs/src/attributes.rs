@@ -56,13 +56,10 @@ pub enum When {
 }
 
 impl Change {
-    /// Whether anything but the length changes.
-    fn more_than_size(&self) -> bool {
-        self.mode.is_some()
-            || self.uid.is_some()
-            || self.gid.is_some()
-            || self.atime.is_some()
-            || self.mtime.is_some()
+    /// Whether anything changes that can be refused after the length was changed. Times are not: where the kernel keeps
+    /// written data back, it sends them along with a length.
+    fn is_refusable(&self) -> bool {
+        self.mode.is_some() || self.uid.is_some() || self.gid.is_some()
     }
 }
 
@@ -101,7 +98,7 @@ impl Union {
     pub fn change(&self, node: &Arc<Node>, change: &Change) -> Result<()> {
         self.work()?;
         let data = match change.size {
-            Some(size) if !change.more_than_size() => Data::Before(size),
+            Some(size) if !change.is_refusable() => Data::Before(size),
             _ => Data::All,
         };
         let copy = self.copy_up(node, data)?;
