@@ -107,8 +107,7 @@ impl Servers {
         config.not_with_flag("registry-mirrors", !self.registry_mirror.is_empty())?;
         config.not_with_flag("max-download-attempts", self.max_download_attempts.is_some())?;
         let insecure = insecure.iter().map(|server| (*server).to_owned());
-        let listed =
-            self.insecure_registry.iter().chain(&config.insecure_registries).map(|server| bare(server));
+        let listed = self.insecure_registry.iter().chain(&config.insecure_registries).cloned();
         let mut options = Options {
             user_agent: format!("layercake/{} ({OS}; {ARCH})", env!("CARGO_PKG_VERSION")),
             insecure: insecure.chain(listed).collect(),
@@ -150,12 +149,6 @@ impl Credentials for Sources {
     }
 }
 
-/// A server as Docker takes it in `insecure-registries`, where it may look like an address.
-fn bare(server: &str) -> String {
-    let rest = server.strip_prefix("http://").or_else(|| server.strip_prefix("https://"));
-    rest.map_or(server, |rest| rest.trim_end_matches('/')).to_owned()
-}
-
 fn helpers() -> Helpers {
     Helpers { path: env("PATH").unwrap_or_default(), ..Helpers::default() }
 }
@@ -170,22 +163,5 @@ fn proxy(file: &Proxies) -> Proxy {
         http: file.http_proxy.clone().or_else(|| variable("HTTP_PROXY")),
         https: file.https_proxy.clone().or_else(|| variable("HTTPS_PROXY")),
         no: file.no_proxy.clone().or_else(|| variable("NO_PROXY")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn insecure_servers_may_be_written_as_addresses() {
-        for (given, expected) in [
-            ("host:5000", "host:5000"),
-            ("http://host:5000", "host:5000"),
-            ("https://host/", "host"),
-            ("10.0.0.0/8", "10.0.0.0/8"),
-        ] {
-            assert_eq!(bare(given), expected);
-        }
     }
 }

@@ -31,12 +31,16 @@ impl Engine {
 
     /// The layer's tar-split record, uncompressed.
     pub(crate) fn tar_split(&self, record: &LayerRecord) -> Result<impl std::io::Read + use<>> {
-        let file = self.store.layers().tar_split(&record.chain)?.ok_or_else(|| {
+        Ok(tar_split::gunzip(self.tar_split_file(record)?))
+    }
+
+    /// The layer's tar-split record as it lies in the store, compressed.
+    pub(crate) fn tar_split_file(&self, record: &LayerRecord) -> Result<std::fs::File> {
+        self.store.layers().tar_split(&record.chain)?.ok_or_else(|| {
             Error::Damaged(format!(
                 "layer {} has no tar-split.json.gz: it can be used, but not saved",
                 record.chain
             ))
-        })?;
-        Ok(tar_split::gunzip(file))
+        })
     }
 }

@@ -183,12 +183,20 @@ mod tests {
 
     #[test]
     fn insecure_servers_are_listed_by_name_with_port_or_by_network() {
-        let list = ["reg.example:5000", "https://plain.example", "10.1.0.0/16", "fd00::/8", "192.0.2.7/32"];
+        let list = [
+            "reg.example:5000",
+            "https://plain.example",
+            "http://slash.example:5000/",
+            "10.1.0.0/16",
+            "fd00::/8",
+            "192.0.2.7/32",
+        ];
         let insecure = Insecure::new(&list.map(str::to_owned)).unwrap();
         for server in [
             "reg.example:5000",
             "REG.example:5000",
             "plain.example",
+            "slash.example:5000",
             "10.1.2.3",
             "10.1.2.3:5000",
             "[fd12::1]:5000",

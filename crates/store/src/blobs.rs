@@ -1,13 +1,17 @@
 //! Compressed blobs that a pull kept (`--keep-blobs`), `layercake/blobs/sha256/<64 hex>`: a push sends them as they are.
 
 use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use model::Digest;
 use sys::OwnedFd;
 
 use crate::error::Result;
-use crate::root::DataRoot;
+use crate::root::{DataRoot, PRIVATE};
 use crate::small::{absent, find_dir, names_in, os};
+
+const DIR: &str = "blobs";
+const ALGORITHM: &str = "sha256";
 
 /// The kept blobs.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +45,11 @@ impl Blobs<'_> {
         Ok(found)
     }
 
+    /// Where a blob is, relative to the data root.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        Path::new(PRIVATE).join(DIR).join(ALGORITHM).join(digest.hex())
+    }
+
     /// Removes a blob; one that is not there is no error.
     ///
     /// # Errors
@@ -55,14 +64,14 @@ impl Blobs<'_> {
     /// Moves the file `name` of `dir`, a verified blob, here.
     pub(crate) fn add(&self, digest: &Digest, dir: &OwnedFd, name: &str) -> Result<()> {
         let private = self.root.writable(&self.root.dirs.private)?;
-        let all = sys::dir::ensure(sys::dir::ensure(private, os("blobs"), 0o700)?, os("sha256"), 0o700)?;
+        let all = sys::dir::ensure(sys::dir::ensure(private, os(DIR), 0o700)?, os(ALGORITHM), 0o700)?;
         Ok(sys::dir::rename(dir, os(name), &all, os(&digest.hex()))?)
     }
 
     fn dir(&self) -> Result<Option<OwnedFd>> {
         let Some(private) = &self.root.dirs.private else { return Ok(None) };
-        match find_dir(private, "blobs")? {
-            Some(blobs) => find_dir(blobs, "sha256"),
+        match find_dir(private, DIR)? {
+            Some(blobs) => find_dir(blobs, ALGORITHM),
             None => Ok(None),
         }
     }

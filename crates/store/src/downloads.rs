@@ -6,6 +6,7 @@
 //! leaves, the next one goes on with; what nobody wanted for a day, a sweep removes.
 
 use std::io::{self, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use model::Digest;
@@ -13,7 +14,7 @@ use sys::OwnedFd;
 use sys::lock::{Lock, Mutual};
 
 use crate::error::Result;
-use crate::root::DataRoot;
+use crate::root::{DataRoot, PRIVATE};
 use crate::small::{absent, find_dir, names, names_in, os};
 
 const DIR: &str = "downloads";
@@ -55,10 +56,9 @@ impl Downloads<'_> {
     /// System calls.
     pub fn take(&self, digest: &Digest) -> Result<Download> {
         loop {
-            let (all, dir) = self.make(digest)?;
-            let lock = sys::lock::lock(sys::dir::reopen(&dir)?, Mutual::Exclusive)?;
-            if is_there(&all, digest, &dir)? {
-                return Ok(Download { digest: *digest, all, dir, _lock: lock });
+            let wait = |dir| sys::lock::lock(dir, Mutual::Exclusive).map(Some);
+            if let Some(download) = self.locked(digest, wait)? {
+                return Ok(download);
             }
         }
     }
@@ -68,11 +68,18 @@ impl Downloads<'_> {
     /// # Errors
     /// System calls.
     pub fn try_take(&self, digest: &Digest) -> Result<Option<Download>> {
+        self.locked(digest, |dir| sys::lock::try_lock(dir, Mutual::Exclusive))
+    }
+
+    /// `None` if `lock` gives none. What was removed while `lock` waited is made again.
+    fn locked(
+        &self,
+        digest: &Digest,
+        lock: impl Fn(OwnedFd) -> sys::Result<Option<Lock>>,
+    ) -> Result<Option<Download>> {
         loop {
             let (all, dir) = self.make(digest)?;
-            let Some(lock) = sys::lock::try_lock(sys::dir::reopen(&dir)?, Mutual::Exclusive)? else {
-                return Ok(None);
-            };
+            let Some(lock) = lock(sys::dir::reopen(&dir)?)? else { return Ok(None) };
             if is_there(&all, digest, &dir)? {
                 return Ok(Some(Download { digest: *digest, all, dir, _lock: lock }));
             }
@@ -95,6 +102,11 @@ impl Downloads<'_> {
             found.push(Interrupted { digest, size, touched });
         }
         Ok(found)
+    }
+
+    /// Where a download is, relative to the data root.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        Path::new(PRIVATE).join(DIR).join(digest.hex())
     }
 
     /// Removes an interrupted download; one that somebody works on stays.

@@ -32,11 +32,9 @@ impl Sizes<'_> {
     pub fn put(&self, id: &MountId, stamp: &[u8], size: u64) -> Result<()> {
         let dirs = &self.root.dirs;
         let (Some(sizes), Some(private)) = (&dirs.sizes, &dirs.private) else { return Ok(()) };
-        let name = id.to_string();
-        let temp = format!("{}{name}-{}", sys::atomic::TEMP_PREFIX, crate::small::random_hex());
         // A sweep may take it for a dead command's, for no lock is held here. Then the size is not remembered.
-        sys::atomic::create_unsynced(private, os(&temp), 0o600, &encode(size, stamp))?;
-        Ok(sys::dir::rename(private, os(&temp), sizes, os(&name))?)
+        let data = encode(size, stamp);
+        Ok(sys::atomic::replace_by_unsynced(private, sizes, os(&id.to_string()), 0o600, &data)?)
     }
 
     /// Forgets a size, with the writable layer.

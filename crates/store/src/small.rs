@@ -75,9 +75,7 @@ pub(crate) fn replace_unsynced(
     data: &[u8],
 ) -> Result<()> {
     let aside = lock.root.writable(&lock.root.dirs.private)?;
-    let temp = format!("{}{name}-{}", sys::atomic::TEMP_PREFIX, random_hex());
-    sys::atomic::create_unsynced(aside, os(&temp), mode, data)?;
-    Ok(sys::dir::rename(aside, os(&temp), dir, os(name))?)
+    Ok(sys::atomic::replace_by_unsynced(aside, dir, os(name), mode, data)?)
 }
 
 /// 64 random hexadecimal digits.

@@ -24,10 +24,30 @@ pub fn replace(parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Resul
 /// As [`replace`], with the temporary file in `aside`, a directory of the same file system: for parents that nobody
 /// sweeps.
 pub fn replace_by(aside: impl AsFd, parent: impl AsFd, name: &OsStr, mode: u32, data: &[u8]) -> Result<()> {
+    publish(&aside, &parent, name, |temp| create(&aside, temp, mode, data))
+}
+
+/// As [`replace_by`], but nothing is durable: after a power cut the file may be anything.
+pub fn replace_by_unsynced(
+    aside: impl AsFd,
+    parent: impl AsFd,
+    name: &OsStr,
+    mode: u32,
+    data: &[u8],
+) -> Result<()> {
+    publish(&aside, &parent, name, |temp| create_unsynced(&aside, temp, mode, data).map(drop))
+}
+
+fn publish(
+    aside: &impl AsFd,
+    parent: &impl AsFd,
+    name: &OsStr,
+    create: impl FnOnce(&OsStr) -> Result<()>,
+) -> Result<()> {
     let temp = temp_name(name);
-    let written = create(&aside, &temp, mode, data).and_then(|()| dir::rename(&aside, &temp, &parent, name));
+    let written = create(&temp).and_then(|()| dir::rename(aside, &temp, parent, name));
     if written.is_err() {
-        let _ = dir::unlink(&aside, &temp);
+        let _ = dir::unlink(aside, &temp);
     }
     written
 }

@@ -73,11 +73,15 @@ pub fn open<R: Read + Send + 'static>(
     mut input: R,
     limits: Limits,
 ) -> Result<(Compression, Box<dyn Read + Send>)> {
-    let mut start = Vec::with_capacity(MAGIC_BYTES);
-    let mut head = (&mut input).take(MAGIC_BYTES as u64);
-    head.read_to_end(&mut start).map_err(Error::io("reading the start of a stream"))?;
-    let kind = Compression::detect(&start);
+    let (kind, start) = sniff(&mut input).map_err(Error::io("reading the start of a stream"))?;
     Ok((kind, decoder(kind, Cursor::new(start).chain(input), limits)?))
+}
+
+/// Recognises a stream by its first bytes, which are read from it and returned.
+pub fn sniff(input: impl Read) -> io::Result<(Compression, Vec<u8>)> {
+    let mut start = Vec::with_capacity(MAGIC_BYTES);
+    input.take(MAGIC_BYTES as u64).read_to_end(&mut start)?;
+    Ok((Compression::detect(&start), start))
 }
 
 /// Counts compressed bytes.

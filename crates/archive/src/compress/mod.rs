@@ -13,7 +13,7 @@ mod tests;
 
 use std::fmt;
 
-pub use decode::{Limits, decoder, open};
+pub use decode::{Limits, decoder, open, sniff};
 pub use encode::{Encoder, encoder};
 pub use parallel::{Feed, Method, Packed, Workers};
 

@@ -157,11 +157,8 @@ fn without_error_numbers(message: &str) -> String {
 
 /// The kernel's words without Rust's `(os error 2)`, in lower case as Go writes them.
 pub fn cause(err: &io::Error) -> String {
-    let text = err.to_string();
-    match text.split_once(" (os error ") {
-        Some((words, _)) => words[..1].to_lowercase() + &words[1..],
-        None => text,
-    }
+    let text = without_error_numbers(&err.to_string());
+    if err.raw_os_error().is_some() { text[..1].to_lowercase() + &text[1..] } else { text }
 }
 
 #[cfg(test)]

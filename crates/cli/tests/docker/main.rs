@@ -1,4 +1,4 @@
-//! Real Docker daemons as witnesses that layercake's data root is theirs.
+//! Real Docker daemons as witnesses that layercake's data root is theirs; in `registry`, as partners of pulls and pushes.
 //!
 //! Two of them, if the machine has them: the distribution's `dockerd` (as installed, or named by `DOCKERD`; Debian 12
 //! has 20.10 with the classic builder), and the newest that the peers' tree has (`PEERS_TREE`; 28.5 with BuildKit).
@@ -17,6 +17,7 @@ mod from_docker;
 mod live;
 mod real_image;
 mod real_verbs;
+mod registry;
 mod said;
 mod to_docker;
 mod witness;

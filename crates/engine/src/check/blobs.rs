@@ -32,7 +32,7 @@ impl Check<'_> {
             }
             let finding = Finding {
                 kind: "changed-blob",
-                subject: format!("layercake/blobs/sha256/{}", digest.hex()),
+                subject: self.engine.store.blobs().path(&digest).display().to_string(),
                 message: "the kept blob is not what its name says".to_owned(),
                 affects: Vec::new(),
                 advice: format!("{REPAIR}: it is removed, and compressed anew when it is pushed"),

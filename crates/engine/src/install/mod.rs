@@ -81,11 +81,10 @@ pub(crate) struct Installed {
 }
 
 /// How often an installation starts again because somebody removed a layer that it wanted to share.
-const ATTEMPTS: usize = 5;
+pub(crate) const ATTEMPTS: usize = 5;
 
 impl Engine {
-    /// Installs all images; durable when this returns. `before_sync` is called when all layers are unpacked and
-    /// verified, before they are made durable.
+    /// Installs all images; durable when this returns.
     ///
     /// # Errors
     /// Nothing of the images is in the store then.
@@ -94,11 +93,10 @@ impl Engine {
         work: &Work<'_>,
         images: &[Image],
         progress: &dyn Progress,
-        before_sync: &dyn Fn() -> Result<()>,
     ) -> Result<Vec<Installed>> {
         let mut attempt = 1;
         loop {
-            match self.install_once(work, images, progress, before_sync) {
+            match self.install_once(work, images, progress, || Ok(())) {
                 Err(Error::LayerVanished(_)) if attempt < ATTEMPTS => attempt += 1,
                 other => return other,
             }
@@ -106,12 +104,13 @@ impl Engine {
     }
 
     /// As [`install`](Self::install), with one attempt: [`Error::LayerVanished`] if a shared layer was removed meanwhile.
+    /// `before_sync` is called when all layers are unpacked and verified, before they are made durable.
     pub(crate) fn install_once(
         &self,
         work: &Work<'_>,
         images: &[Image],
         progress: &dyn Progress,
-        before_sync: &dyn Fn() -> Result<()>,
+        before_sync: impl FnOnce() -> Result<()>,
     ) -> Result<Vec<Installed>> {
         let plan = self.plan(images)?;
         let mut layers = self.new_layers(work)?;

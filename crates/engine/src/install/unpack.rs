@@ -1,8 +1,6 @@
 //! Unpacks layers into a stage of the driver, as many at once as there are processors.
 
 use std::io::{BufWriter, Write};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use archive::compress;
 use archive::tar::{self, Entry, Sink};
@@ -15,6 +13,7 @@ use model::{CacheId, DiffId};
 use super::{Archive, pipeline};
 use crate::Engine;
 use crate::error::{Error, Result};
+use crate::parallel::largest_first;
 
 /// A layer to unpack.
 pub(crate) struct Job<'a> {
@@ -42,40 +41,15 @@ pub(crate) struct Unpacked {
 }
 
 impl Engine {
-    /// Unpacks all jobs and returns what came of each, in the same order. The largest start first, so that no
-    /// processor waits for a big one in the end. The first error stops the rest.
+    /// Unpacks all jobs and returns what came of each, in the same order. After the first error none is begun.
     pub(crate) fn unpack_all(
         &self,
         stage: &Stage,
         jobs: Vec<Job<'_>>,
         progress: &dyn Progress,
     ) -> Result<Vec<Unpacked>> {
-        let mut results: Vec<Option<Unpacked>> = jobs.iter().map(|_| None).collect();
-        let threads = self.threads.min(jobs.len()).max(1);
-        let mut queue: Vec<(usize, Job<'_>)> = jobs.into_iter().enumerate().collect();
-        queue.sort_by_key(|(_, job)| job.len);
-        let queue = Mutex::new(queue);
-        let failed = AtomicBool::new(false);
-        let done = Mutex::new(Vec::new());
-        let work = || {
-            while !failed.load(Ordering::Relaxed) {
-                let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
-                let Some((index, job)) = next else { break };
-                let result = self.unpack(stage, job, progress);
-                failed.fetch_or(result.is_err(), Ordering::Relaxed);
-                done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((index, result));
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(work);
-            }
-            work();
-        });
-        for (index, result) in done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            results[index] = Some(result?);
-        }
-        results.into_iter().map(|r| r.ok_or_else(|| Error::thread("unpacking", "a layer"))).collect()
+        let work = |job| self.unpack(stage, job, progress);
+        largest_first(self.threads, jobs, |job| job.len, || {}, work)
     }
 
     /// Unpacks one layer and verifies its digest.

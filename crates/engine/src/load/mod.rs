@@ -54,7 +54,7 @@ impl Engine {
         for image in &images {
             image.config.validate()?;
         }
-        let installed = self.install(&work, &images, progress, &|| Ok(()))?;
+        let installed = self.install(&work, &images, progress)?;
         work.finish()?;
         Ok(installed.into_iter().map(Loaded::from).collect())
     }

@@ -138,7 +138,7 @@ impl Engine {
     pub(super) fn prune_blobs(&self, dry_run: bool, garbage: &Pruned) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         for (digest, size) in self.store.blobs().list()? {
-            let path = format!("layercake/blobs/sha256/{}", digest.hex());
+            let path = self.store.blobs().path(&digest).display().to_string();
             if !garbage.garbage.contains(&path) {
                 if !dry_run {
                     self.store.blobs().remove(&digest)?;
@@ -180,9 +180,8 @@ impl Engine {
         let layers = garbage.layers.iter().map(|chain| layerdb.join("sha256").join(chain.hex()));
         let mounts = garbage.mounts.iter().map(|(id, _)| layerdb.join("mounts").join(id.hex()));
         let directories = garbage.directories.iter().map(|id| home.join(id.as_str()));
-        let private = Path::new("layercake");
-        let downloads = garbage.downloads.iter().map(|digest| private.join("downloads").join(digest.hex()));
-        let blobs = garbage.blobs.iter().map(|digest| private.join("blobs/sha256").join(digest.hex()));
+        let downloads = garbage.downloads.iter().map(|digest| self.store.downloads().path(digest));
+        let blobs = garbage.blobs.iter().map(|digest| self.store.blobs().path(digest));
         let paths = layers.chain(mounts).chain(directories).chain(downloads).chain(blobs);
         paths.map(|path| path.to_string_lossy().into_owned()).collect()
     }

@@ -21,7 +21,7 @@ use model::progress::Progress;
 use model::{ChainId, Digest, ImageId, Platform, Reference};
 use registry::{Client, Repository};
 
-use crate::install::{Archive, Image, Installed, Layer};
+use crate::install::{ATTEMPTS, Archive, Image, Installed, Layer};
 use crate::load::Blob;
 use crate::{Engine, Error, Result};
 use claims::Claims;
@@ -62,9 +62,6 @@ pub struct Pulled {
     /// What the user should know of it.
     pub warning: Option<String>,
 }
-
-/// How often a pull begins again because somebody removed a layer that it wanted to share.
-const ATTEMPTS: usize = 5;
 
 impl Engine {
     /// Pulls the image `name`; without tag and digest, `latest`. When this returns it is durable.
@@ -223,7 +220,7 @@ impl Pull<'_> {
                 self.settle(&spools, claims)
             };
             let images = std::slice::from_ref(&image);
-            let installed = self.engine.install_once(&work, images, &self.report, &before_sync);
+            let installed = self.engine.install_once(&work, images, &self.report, before_sync);
             if installed.is_err() {
                 fetcher.stop();
             }

@@ -50,8 +50,7 @@ struct Stored {
 impl Stored {
     fn open(engine: &Engine, layer: &LayerRecord) -> Result<Self> {
         let root = engine.driver.layer_root(&layer.cache_id)?;
-        let record = engine.store.layers().tar_split(&layer.chain)?;
-        let record = record.ok_or_else(|| Error::invalid("no tar-split.json.gz"))?;
+        let record = engine.tar_split_file(layer)?;
         let len = record.metadata().map_err(Error::io("stat", "tar-split.json.gz"))?.len();
         Ok(Self { root, record: Blob::whole(record.into(), len) })
     }

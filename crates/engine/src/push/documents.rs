@@ -15,6 +15,17 @@ pub(crate) struct Blob {
     pub kind: Compression,
 }
 
+impl Blob {
+    /// OCI's name for what it is.
+    pub fn media_type(&self) -> &'static str {
+        match self.kind {
+            Compression::Gzip => media_type::OCI_LAYER_GZIP,
+            Compression::Zstd => media_type::OCI_LAYER_ZSTD,
+            _ => media_type::OCI_LAYER,
+        }
+    }
+}
+
 /// A manifest in the form in which it is sent.
 pub(crate) struct Documents {
     pub media_type: &'static str,
@@ -31,15 +42,10 @@ impl Documents {
 
     /// OCI's manifest.
     pub fn oci(config: &ImageConfig, layers: &[Blob]) -> Result<Self> {
-        let of = |kind| match kind {
-            Compression::Gzip => media_type::OCI_LAYER_GZIP,
-            Compression::Zstd => media_type::OCI_LAYER_ZSTD,
-            _ => media_type::OCI_LAYER,
-        };
         let size = config.bytes().len() as u64;
         let config = Descriptor::new(media_type::OCI_CONFIG, *config.id().digest(), size);
-        let layers =
-            layers.iter().map(|blob| Descriptor::new(of(blob.kind), blob.digest, blob.size)).collect();
+        let layer = |blob: &Blob| Descriptor::new(blob.media_type(), blob.digest, blob.size);
+        let layers = layers.iter().map(layer).collect();
         let media_type = media_type::OCI_MANIFEST;
         let manifest = Manifest { media_type: Some(media_type.to_owned()), ..Manifest::new(config, layers) };
         Ok(Self { media_type, manifest: gojson::to_vec(&manifest)? })

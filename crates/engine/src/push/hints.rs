@@ -121,7 +121,7 @@ impl<'a> Hints<'a> {
                         digest: blob.digest,
                         source_repository: repository.clone(),
                         hmac: self.seal.sign(&blob.digest, &repository),
-                        media_type: media_type_of(blob.kind).to_owned(),
+                        media_type: blob.media_type().to_owned(),
                     };
                     if !distribution.sources(&diff)?.contains(&hint) {
                         added.push((diff, hint));
@@ -149,15 +149,7 @@ fn alikeness(source: &Reference, target: &Reference) -> std::cmp::Reverse<usize>
     std::cmp::Reverse(alike)
 }
 
-/// What is written into a hint for a compression. Docker keeps no media type; for it these layers are all gzip.
-fn media_type_of(kind: Compression) -> &'static str {
-    match kind {
-        Compression::Gzip => media_type::OCI_LAYER_GZIP,
-        Compression::Zstd => media_type::OCI_LAYER_ZSTD,
-        _ => media_type::OCI_LAYER,
-    }
-}
-
+/// The compression that a hint tells. Docker keeps no media type; for it these layers are all gzip.
 fn kind_of(media_type: &str) -> Option<Compression> {
     match media_type {
         media_type::OCI_LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => Some(Compression::Gzip),

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use archive::compress::{Compression, MAGIC_BYTES};
+use archive::compress::{self, Compression, MAGIC_BYTES};
 use model::progress::{Phase, Progress};
 use model::{DiffId, Digest};
 use registry::{Client, Repository, Upload};
@@ -14,6 +13,7 @@ use store::LayerRecord;
 
 use super::hints::{Candidate, Hints};
 use super::{Blob, Maker, PushOptions};
+use crate::parallel::largest_first;
 use crate::{Error, Result};
 
 /// What all layers of a push share.
@@ -36,35 +36,14 @@ impl Sending<'_> {
                 self.progress.status(&layer.diff.short(), "Preparing");
             }
         }
-        let mut queue: Vec<&LayerRecord> = unique.into_values().collect();
-        queue.sort_by_key(|layer| layer.size);
-        let threads = self.options.uploads.min(queue.len());
-        let queue = Mutex::new(queue);
-        let done: Mutex<Result<BTreeMap<DiffId, Blob>>> = Mutex::new(Ok(BTreeMap::new()));
-        let work = || {
-            while !self.maker.is_stopped() {
-                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                let Some(layer) = next else { break };
-                let sent = self.layer(layer);
-                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                match (sent, &mut *done) {
-                    (Ok(blob), Ok(blobs)) => drop(blobs.insert(layer.diff, blob)),
-                    (Err(error), Ok(_)) => {
-                        self.maker.stop();
-                        *done = Err(error);
-                    }
-                    // That one ended because of the first.
-                    (_, Err(_)) => {}
-                }
-            }
-        };
-        thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(work);
-            }
-            work();
-        });
-        let blobs = done.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+        let sent = largest_first(
+            self.options.uploads,
+            unique.into_values().collect(),
+            |layer| layer.size,
+            || self.maker.stop(),
+            |layer| Ok((layer.diff, self.layer(layer)?)),
+        )?;
+        let blobs: BTreeMap<DiffId, Blob> = sent.into_iter().collect();
         let blob = |layer: &LayerRecord| blobs.get(&layer.diff).copied();
         layers.iter().map(|l| blob(l).ok_or_else(|| Error::thread("sending", "a layer"))).collect()
     }
@@ -121,11 +100,8 @@ impl Sending<'_> {
     /// How a blob of the repository is compressed, by its first bytes: Docker's hints do not say.
     fn look_into(&self, digest: &Digest) -> Result<Compression> {
         let body = self.repository.blob(digest, 0, Some(MAGIC_BYTES as u64))?;
-        let mut start = Vec::new();
-        body.take(MAGIC_BYTES as u64)
-            .read_to_end(&mut start)
-            .map_err(Error::io("read", digest.to_string()))?;
-        Ok(Compression::detect(&start))
+        let (kind, _) = compress::sniff(body).map_err(Error::io("read", digest.to_string()))?;
+        Ok(kind)
     }
 
     /// Has the server take a blob from another of its repositories. A refusal is no error: the layer is sent then.
@@ -219,10 +195,8 @@ impl Sending<'_> {
     fn kept(&self, layer: &LayerRecord) -> Result<Option<Kept>> {
         for digest in self.hints.digests(&layer.diff)? {
             let Some((mut file, _)) = self.maker.engine().store.blobs().find(&digest)? else { continue };
-            let mut start = Vec::new();
-            let head = (&mut file).take(MAGIC_BYTES as u64).read_to_end(&mut start);
-            head.map_err(Error::io("read", digest.to_string()))?;
-            let kind = Compression::detect(&start);
+            let sniffed = compress::sniff(&mut file).map_err(Error::io("read", digest.to_string()));
+            let (kind, _) = sniffed?;
             if self.options.takes(kind) {
                 return Ok(Some(Kept { file, digest, kind }));
             }

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use archive::compress::{Compression, MAGIC_BYTES};
+use archive::compress;
 use model::manifest::{ANNOTATION_IMAGE_NAME, ANNOTATION_REF_NAME, Annotations, Descriptor, OciLayout};
 use model::progress::{Phase, Progress};
 use model::{Digest, Reference, gojson};
@@ -187,10 +187,7 @@ impl Job<'_> {
         take: impl FnOnce(&mut dyn Read) -> Result<u64>,
     ) -> Result<Option<Blob>> {
         let Ok(mut file) = File::open(path) else { return Ok(None) };
-        let mut start = Vec::new();
-        let head = (&mut file).take(MAGIC_BYTES as u64).read_to_end(&mut start);
-        head.map_err(Error::io("read", path))?;
-        let kind = Compression::detect(&start);
+        let (kind, start) = compress::sniff(&mut file).map_err(Error::io("read", path))?;
         if !self.options.takes(kind) {
             return Ok(None);
         }

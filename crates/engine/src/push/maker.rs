@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use archive::compress::{Compression, Method, Workers};
-use archive::digest::Sha256;
+use archive::digest::HashReader;
 use model::Digest;
 use model::progress::Progress;
 use store::LayerRecord;
@@ -65,10 +65,10 @@ impl<'a> Maker<'a> {
                 })?;
                 feed.finish().map_err(Error::io("compress", "a layer"))
             });
-            let mut stream = Watched::new(packed, &self.stop);
+            let mut stream = self.stoppable(packed);
             let taken = take(&mut stream);
-            let broken = stream.inner.is_broken();
-            let (digest, size) = stream.finish();
+            let (packed, digest, size) = stream.finish();
+            let (broken, digest) = (packed.inner.is_broken(), Digest::from(digest));
             let made = maker.join().unwrap_or_else(|_| Err(Error::thread("reading", "a layer")));
             match (taken, made) {
                 // What breaks off does so at both ends; the first one knows why.
@@ -87,40 +87,29 @@ impl<'a> Maker<'a> {
         kind: Compression,
         take: impl FnOnce(&mut dyn Read) -> Result<T>,
     ) -> Result<(T, Blob)> {
-        let mut stream = Watched::new(file, &self.stop);
+        let mut stream = self.stoppable(file);
         let taken = take(&mut stream)?;
-        let (digest, size) = stream.finish();
-        Ok((taken, Blob { digest, size, kind }))
+        let (_, digest, size) = stream.finish();
+        Ok((taken, Blob { digest: digest.into(), size, kind }))
+    }
+
+    /// Hashes what is read, and breaks off when it is told to.
+    fn stoppable<R: Read>(&self, inner: R) -> HashReader<Stoppable<'_, R>> {
+        HashReader::new(Stoppable { inner, stop: &self.stop })
     }
 }
 
-/// Hashes what is read, and breaks off when it is told to.
-struct Watched<'a, R> {
+/// Breaks off when it is told to.
+struct Stoppable<'a, R> {
     inner: R,
-    sha: Sha256,
-    length: u64,
     stop: &'a AtomicBool,
 }
 
-impl<'a, R: Read> Watched<'a, R> {
-    fn new(inner: R, stop: &'a AtomicBool) -> Self {
-        Self { inner, sha: Sha256::new(), length: 0, stop }
-    }
-
-    /// Digest and length of what was read.
-    fn finish(self) -> (Digest, u64) {
-        (Digest::from(self.sha.finish()), self.length)
-    }
-}
-
-impl<R: Read> Read for Watched<'_, R> {
+impl<R: Read> Read for Stoppable<'_, R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(io::Error::other("another layer has failed"));
         }
-        let n = self.inner.read(buf)?;
-        self.sha.update(&buf[..n]);
-        self.length += n as u64;
-        Ok(n)
+        self.inner.read(buf)
     }
 }

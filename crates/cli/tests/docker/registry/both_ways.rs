@@ -6,10 +6,10 @@ use model::Digest;
 use model::manifest::media_type;
 use serde_json::Value;
 
+use super::peers::{Podman, Skopeo};
+use super::server::{Registry, Setup};
+use super::store::{Store, pulled_digest, pushed_digest};
 use crate::archives::{APP, BASE, Fixture};
-use crate::peers::{Podman, Skopeo};
-use crate::server::{Registry, Setup};
-use crate::store::{Store, pulled_digest, pushed_digest};
 
 /// An open registry, for a test that needs root.
 fn open(name: &str) -> Option<Registry> {

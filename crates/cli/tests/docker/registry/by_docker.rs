@@ -1,11 +1,11 @@
 //! Docker and we pull what the other one pushed; a data root that either pulled into is the same.
 
+use super::layout;
+use super::peers::Skopeo;
+use super::server::{PASSWORD, Registry, Setup, USER};
+use super::store::{Store, pulled_digest, pushed_digest};
 use crate::archives::{APP, BASE, Fixture};
-use crate::layout;
-use crate::peers::Skopeo;
 use crate::said::{Tool, ask};
-use crate::server::{PASSWORD, Registry, Setup, USER};
-use crate::store::{Store, pulled_digest, pushed_digest};
 use crate::witnessed;
 use crate::world::World;
 

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::layout::{self, Built};
-use crate::peers::Skopeo;
-use crate::server::{Registry, Setup};
-use crate::store::{Store, pulled_digest};
+use super::layout::{self, Built};
+use super::peers::Skopeo;
+use super::server::{Registry, Setup};
+use super::store::{Store, pulled_digest};
 
 /// A registry with such an index, and its name there.
 fn pushed(name: &str, store: &Store) -> Option<(Registry, String, Built)> {

@@ -7,10 +7,10 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use super::peers::Skopeo;
+use super::server::{PASSWORD, Registry, Setup, USER};
+use super::store::Store;
 use crate::archives::BASE;
-use crate::peers::Skopeo;
-use crate::server::{PASSWORD, Registry, Setup, USER};
-use crate::store::Store;
 
 fn with_passwords(name: &str) -> Option<Registry> {
     let setup = Setup { passwords: true, ..Setup::default() };

@@ -6,8 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use super::store::Store;
 use crate::daemon;
-use crate::store::Store;
 use crate::witness::{Docker, Witness, skip};
 use crate::world::{succeeded, text};
 

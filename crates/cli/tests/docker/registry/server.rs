@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::authority::Authority;
+use super::authority::Authority;
 use crate::witness::skip;
 
 /// The distribution's program, and where it lies if `PATH` does not have it.

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use super::authority::Authority;
+use super::network;
+use super::peers::{Podman, Skopeo};
+use super::server::{Registry, Setup};
+use super::store::{Store, pulled_digest, pushed_digest};
 use crate::archives::BASE;
-use crate::authority::Authority;
-use crate::network;
-use crate::peers::{Podman, Skopeo};
-use crate::server::{Registry, Setup};
-use crate::store::{Store, pulled_digest, pushed_digest};
 use crate::world::{succeeded, text};
 
 /// Runs a command with another `/etc/docker/certs.d`: a directory laid over the machine's `/etc`.
