@@ -10,9 +10,14 @@ use crate::{AsFd, OwnedFd, raw};
 /// Takes a process that was just executed away from whoever started it: a session of its own, no more descriptors
 /// than the standard streams, deaf to the end of the terminal. Call it before anything is opened.
 pub fn detach() {
+    leave();
+    raw::ignore_hangup();
+}
+
+/// As [`detach`], for a process that starts programs: an ignored signal would stay ignored in them.
+pub fn leave() {
     // A descriptor or a terminal of the first command would stay open for as long as this process lives.
     raw::close_inherited();
-    raw::ignore_hangup();
     let _ = rustix::process::setsid();
 }
 
@@ -35,7 +40,8 @@ impl Termination {
     /// From now on these signals end no thread that is started, nor this one; they are to be waited for instead. Call
     /// it before the first thread.
     pub fn catch() -> Result<Self> {
-        raw::termination_signals().map(Self).map_err(|e| Error::new("wait for", "signals", e))
+        let signals = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
+        raw::signal_fd(&signals, false).map(Self).map_err(|e| Error::new("wait for", "signals", e))
     }
 
     /// Waits for one.

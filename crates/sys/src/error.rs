@@ -83,6 +83,11 @@ impl<T> At<T> for std::result::Result<T, Errno> {
     }
 }
 
+/// The error of a call of the standard library.
+pub(crate) fn error_from(op: &'static str, path: &Path, error: &std::io::Error) -> Error {
+    Error::new(op, path, Errno::from_io_error(error).unwrap_or(Errno::IO))
+}
+
 /// The path behind a descriptor, for messages and for the record only: it can be outdated at once.
 pub(crate) fn path_of(fd: impl AsFd) -> PathBuf {
     let link = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());

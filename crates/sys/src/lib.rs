@@ -20,6 +20,8 @@
 //! | [`userns`] | a user namespace for those who are not root |
 //! | [`daemon`] | a process that goes on by itself |
 //! | [`process`] | priorities, random bytes, memory figures |
+//! | [`identity`] | which process it is, beyond its number |
+//! | [`signals`] | signals that are read instead of suffered |
 //! | [`record`] | the log of changes for crash tests |
 //!
 //! All `unsafe` of the workspace stands in `raw.rs`.
@@ -33,12 +35,14 @@ pub mod dir;
 pub mod file;
 pub mod fuse;
 pub mod handle;
+pub mod identity;
 pub mod lock;
 pub mod meta;
 pub mod mount;
 pub mod process;
 pub mod record;
 pub mod root;
+pub mod signals;
 pub mod tree;
 pub mod userns;
 pub mod xattr;

@@ -103,24 +103,33 @@ pub(crate) fn ignore_hangup() {
     unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
 }
 
-/// Blocks SIGHUP, SIGINT and SIGTERM for this thread and those that it starts; they are read from the descriptor.
-pub(crate) fn termination_signals() -> rustix::io::Result<OwnedFd> {
+/// Blocks these signals for this thread and those that it starts; they are read from the descriptor, which does not
+/// wait if `at_once`.
+pub(crate) fn signal_fd(signals: &[i32], at_once: bool) -> rustix::io::Result<OwnedFd> {
     // SAFETY: a set of signals is plain data for which zero is a valid value.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    let flags = libc::SFD_CLOEXEC | if at_once { libc::SFD_NONBLOCK } else { 0 };
     // SAFETY: all calls take a pointer to the live set; no handler is installed.
     let fd = unsafe {
         libc::sigemptyset(&mut set);
-        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
-            libc::sigaddset(&mut set, signal);
+        for signal in signals {
+            libc::sigaddset(&mut set, *signal);
         }
         libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
-        libc::signalfd(-1, &set, libc::SFD_CLOEXEC)
+        libc::signalfd(-1, &set, flags)
     };
     if fd < 0 {
         return Err(last_error());
     }
     // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The signal of this number, real-time signals included; `None` if there is no such signal.
+pub(crate) fn signal(number: i32) -> Option<rustix::process::Signal> {
+    // SAFETY: numbers are checked to be the kernel's; nothing is done with signals that the C library reserves but
+    // to send them to processes that are not this one.
+    (1..=64).contains(&number).then(|| unsafe { rustix::process::Signal::from_raw_unchecked(number) })
 }
 
 /// The login name of a user, as the machine's name service knows it.

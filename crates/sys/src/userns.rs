@@ -18,11 +18,11 @@ mod record;
 use std::fmt;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, error_from};
 use crate::process;
 
 pub use holder::hold;
-pub use join::{Holding, Membership, enter};
+pub use join::{Holding, Membership, enter, keep};
 
 /// What this process may do, as far as its user decides it. A container's limits (capabilities, seccomp) are not in
 /// here: only trying tells those.
@@ -129,10 +129,6 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read(path)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .map_err(|e| error_from("read", path, &e))
-}
-
-fn error_from(op: &'static str, path: &Path, error: &std::io::Error) -> Error {
-    Error::new(op, path, rustix::io::Errno::from_io_error(error).unwrap_or(rustix::io::Errno::IO))
 }
 
 #[cfg(test)]

@@ -9,9 +9,8 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
 
-use super::error_from;
 use super::record::{IN_USE, Place, Record};
-use crate::error::{At, Error, Result, path_of};
+use crate::error::{At, Error, Result, error_from, path_of};
 use crate::{OwnedFd, daemon, dir, mount, raw};
 
 /// What a new holder says on its standard output, one line.

@@ -9,11 +9,10 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
-use super::error_from;
 use super::holder::Answer;
 use super::idmap::{self, SubIds};
 use super::record::{IN_USE, Place, Record, STARTING};
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, error_from};
 use crate::lock::{Lock, Mutual};
 use crate::{AsFd, OwnedFd, dir};
 
@@ -41,7 +40,7 @@ pub struct Membership {
 impl Membership {
     /// The process id of the holder.
     pub fn holder_pid(&self) -> u32 {
-        self.holder.pid
+        self.holder.process.pid
     }
 
     /// Why the namespace has one id only, and what would give it more, in a sentence for the user.
@@ -82,6 +81,12 @@ pub fn enter(holding: &Holding) -> Result<Membership> {
     Ok(Membership { _in_use: in_use, holder })
 }
 
+/// Keeps the namespaces of the holder that `record` names, in which this process is, for as long as the lock is held.
+/// For processes that go on when the command that joined has ended.
+pub fn keep(record: &Path) -> Result<Lock> {
+    Place::open(record)?.take(IN_USE, Mutual::Shared)
+}
+
 /// Joins the recorded holder; `None` if it is gone.
 fn join(place: &Place) -> Result<Option<Record>> {
     let Some(record) = Record::read(&place.dir, &place.name)? else { return Ok(None) };
@@ -94,7 +99,9 @@ fn join(place: &Place) -> Result<Option<Record>> {
         Ok(()) => {}
         // It has died, and only its entry in the table of processes is left.
         Err(Errno::SRCH) => return Ok(None),
-        Err(e) => return Err(Error::new("join the namespaces of", format!("/proc/{}", record.pid), e)),
+        Err(e) => {
+            return Err(Error::new("join the namespaces of", format!("/proc/{}", record.process.pid), e));
+        }
     }
     working_directory.restore()?;
     Ok(Some(record))

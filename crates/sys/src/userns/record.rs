@@ -1,7 +1,5 @@
 //! The record of a holder: which process it is.
 //!
-//! A pid alone is not enough, for pids are given out again. Pid, start time and boot together name one process.
-//!
 //! Two lock files stand beside the record `holder`:
 //! - `holder.in-use` is shared by every command inside. The holder takes it exclusively before it leaves, so a command
 //!   that has joined but not mounted yet cannot lose its namespaces.
@@ -11,9 +9,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::error::{Error, Result};
+use crate::identity::{Identity, Process};
 use crate::lock::{self, Lock, Mutual};
 use crate::{AsFd, OwnedFd, atomic, dir};
 
@@ -50,12 +48,8 @@ impl Place {
 /// A holder, as its record file describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
-    /// Its process id.
-    pub(super) pid: u32,
-    /// Its start, in clock ticks since boot (proc_pid_stat(5), field 22).
-    started: u64,
-    /// The boot that the ticks count from.
-    boot: String,
+    /// Which process it is.
+    pub(super) process: Identity,
     /// Why the namespace has one id only, if it has.
     pub(super) note: Option<String>,
 }
@@ -63,7 +57,7 @@ pub(super) struct Record {
 impl Record {
     /// The record of a process that runs now.
     pub(super) fn of(pid: u32, note: Option<String>) -> Result<Self> {
-        Ok(Self { pid, started: start_time(pid)?, boot: boot_id()?, note })
+        Ok(Self { process: Identity::of(pid)?, note })
     }
 
     /// Reads the record `name`. `None` if there is none, or one that no holder wrote: it names no holder either way.
@@ -87,21 +81,19 @@ impl Record {
     /// Removes the record `name` if it is this process's.
     pub(super) fn remove_own(parent: impl AsFd, name: &OsStr) -> Result<()> {
         match Self::read(&parent, name)? {
-            Some(record) if record.pid == std::process::id() => dir::unlink(&parent, name),
+            Some(record) if record.process.pid == std::process::id() => dir::unlink(&parent, name),
             _ => Ok(()),
         }
     }
 
-    /// A descriptor of the process, if it still runs: from then on no other process can take its place.
-    pub(super) fn open(&self) -> Option<OwnedFd> {
-        let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
-        let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        let is_it = start_time(self.pid).ok()? == self.started && boot_id().ok()? == self.boot;
-        is_it.then_some(fd)
+    /// The process, if it is still there.
+    pub(super) fn open(&self) -> Option<Process> {
+        self.process.open()
     }
 
     fn to_text(&self) -> String {
-        let mut text = format!("pid {}\nstarted {}\nboot {}\n", self.pid, self.started, self.boot);
+        let Identity { pid, started, boot } = &self.process;
+        let mut text = format!("pid {pid}\nstarted {started}\nboot {boot}\n");
         if let Some(note) = &self.note {
             text += &format!("note {}\n", note.replace('\n', " "));
         }
@@ -110,29 +102,13 @@ impl Record {
 
     fn parse(text: &str) -> Option<Self> {
         let field = |key: &str| text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(' '));
-        Some(Self {
+        let process = Identity {
             pid: field("pid")?.parse().ok()?,
             started: field("started")?.parse().ok()?,
             boot: field("boot")?.to_owned(),
-            note: field("note").map(str::to_owned),
-        })
+        };
+        Some(Self { process, note: field("note").map(str::to_owned) })
     }
-}
-
-fn boot_id() -> Result<String> {
-    Ok(super::read(Path::new("/proc/sys/kernel/random/boot_id"))?.trim().to_owned())
-}
-
-fn start_time(pid: u32) -> Result<u64> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = super::read(Path::new(&path))?;
-    parse_start_time(&stat).ok_or_else(|| Error::new("read", path, Errno::INVAL))
-}
-
-/// Field 22. The second field, the name, stands in brackets and can hold anything, brackets and spaces too.
-fn parse_start_time(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -148,25 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reused_pid_is_not_the_holder() {
-        let record = Record::of(std::process::id(), None).unwrap();
-        assert!(Record { started: record.started + 1, ..record.clone() }.open().is_none());
-        assert!(Record { boot: "another".into(), ..record.clone() }.open().is_none());
-        assert!(Record { pid: u32::MAX, ..record }.open().is_none());
-    }
-
-    #[test]
     fn a_torn_record_names_no_holder() {
         let text = Record::of(std::process::id(), None).unwrap().to_text();
         for end in 0..text.len() - 1 {
             // A cut inside the boot id parses, and then belongs to no boot.
             assert!(Record::parse(&text[..end]).and_then(|r| r.open()).is_none(), "{end}");
         }
-    }
-
-    #[test]
-    fn the_start_time_is_found_behind_a_hostile_name() {
-        let stat = "7 (a) R 1 (b)) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20 21";
-        assert_eq!(parse_start_time(stat), Some(4242));
     }
 }

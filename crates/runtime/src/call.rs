@@ -1,0 +1,322 @@
+//! Calls of the runtime's program: the command line that crun, runc and youki have in common.
+
+use std::ffi::OsStr;
+use std::process::{self, Command};
+
+use crate::bundle::Bundle;
+use crate::console::Console;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::spec::{Process, Spec, to_json};
+use crate::{ExitCode, Runtime};
+
+/// What a process reads and where it writes.
+#[derive(Debug)]
+pub struct Stdio {
+    /// Its standard input.
+    pub stdin: process::Stdio,
+    /// Its standard output.
+    pub stdout: process::Stdio,
+    /// Its standard error.
+    pub stderr: process::Stdio,
+}
+
+impl Stdio {
+    /// Those of this process.
+    pub fn inherit() -> Self {
+        let same = process::Stdio::inherit;
+        Self { stdin: same(), stdout: same(), stderr: same() }
+    }
+
+    /// Nothing to read, and nobody who listens.
+    pub fn null() -> Self {
+        let none = process::Stdio::null;
+        Self { stdin: none(), stdout: none(), stderr: none() }
+    }
+}
+
+/// A process that was started in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Launched {
+    /// Its process ID here.
+    pub pid: u32,
+}
+
+/// Files in the bundle's directory.
+const STATE: &str = "runtime";
+const LOG: &str = "runtime.log";
+const PID: &str = "pid";
+const PROCESS: &str = "process.json";
+
+impl Runtime {
+    /// Runs a container in the foreground until it ends, and deletes it. It gets this process's signals from its
+    /// terminal, if it has one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotRunnable`], [`Error::Failed`]: nothing ran.
+    pub fn run(&self, id: &str, bundle: &Bundle, stdio: Stdio) -> Result<ExitCode> {
+        let mut call = Call::new(self, bundle, "create", LOG);
+        call.command.args(["run", "--bundle", "."]).arg(id);
+        let ended = call.run(stdio)?;
+        call.outcome(ended, &program_of(bundle))
+    }
+
+    /// Starts a container and returns when its process runs. That process becomes a child of this one if this is a
+    /// subreaper. With `console`, its terminal is sent there, and `stdio` is not used.
+    ///
+    /// # Errors
+    /// As [`Runtime::run`].
+    pub fn launch(
+        &self,
+        id: &str,
+        bundle: &Bundle,
+        stdio: Stdio,
+        console: Option<&Console>,
+    ) -> Result<Launched> {
+        let mut call = Call::new(self, bundle, "create", LOG);
+        call.command.args(["run", "--detach", "--bundle", ".", "--pid-file", PID]);
+        if let Some(console) = console {
+            call.command.arg("--console-socket").arg(console.path());
+        }
+        call.command.arg(id);
+        let ended = call.run(stdio)?;
+        call.success(ended, &program_of(bundle))?;
+        call.pid(PID)
+    }
+
+    /// Runs a further process in a running container, in the foreground.
+    ///
+    /// # Errors
+    /// As [`Runtime::run`].
+    pub fn exec(&self, id: &str, bundle: &Bundle, exec: &Exec<'_>, stdio: Stdio) -> Result<ExitCode> {
+        let names = Names::new();
+        let mut call = Call::new(self, bundle, "exec", &names.log);
+        bundle.put(&names.process, &exec.document()?)?;
+        call.command.args(["exec", "--process", &names.process]).arg(id);
+        let ended = call.run(stdio);
+        bundle.take(&names.process)?;
+        call.outcome(ended?, exec.program())
+    }
+
+    /// Starts a further process in a running container, in the background, as [`Runtime::launch`] does.
+    ///
+    /// # Errors
+    /// As [`Runtime::run`].
+    pub fn launch_exec(
+        &self,
+        id: &str,
+        bundle: &Bundle,
+        exec: &Exec<'_>,
+        stdio: Stdio,
+        console: Option<&Console>,
+    ) -> Result<Launched> {
+        let names = Names::new();
+        let mut call = Call::new(self, bundle, "exec", &names.log);
+        bundle.put(&names.process, &exec.document()?)?;
+        call.command.args(["exec", "--detach", "--pid-file", &names.pid, "--process", &names.process]);
+        if let Some(console) = console {
+            call.command.arg("--console-socket").arg(console.path());
+        }
+        call.command.arg(id);
+        let ended = call.run(stdio);
+        bundle.take(&names.process)?;
+        call.success(ended?, exec.program())?;
+        call.pid(&names.pid)
+    }
+
+    /// Removes what the runtime keeps of a container, and its control group, and kills it if it still runs. One that
+    /// the runtime does not know is no error.
+    ///
+    /// # Errors
+    /// [`Error::Failed`].
+    pub fn delete(&self, id: &str, bundle: &Bundle) -> Result<()> {
+        if !bundle.dir().join(STATE).join(id).exists() {
+            return Ok(());
+        }
+        let mut call = Call::new(self, bundle, "delete", LOG);
+        call.command.args(["delete", "--force"]).arg(id);
+        let ended = call.run(Stdio::null())?;
+        call.success(ended, "")
+    }
+}
+
+/// A process to be run in a running container.
+#[derive(Debug, Clone, Copy)]
+pub struct Exec<'a> {
+    /// The process.
+    pub process: &'a Process,
+    /// The container: its privileges are those of the process.
+    pub container: &'a Spec,
+    /// The machine.
+    pub host: &'a Host,
+}
+
+impl Exec<'_> {
+    fn document(&self) -> Result<Vec<u8>> {
+        let caps = crate::spec::capabilities_of(self.container, self.host)?;
+        to_json(PROCESS, &self.process.document(&caps, self.host)?)
+    }
+
+    fn program(&self) -> &str {
+        self.process.args.first().map_or("", String::as_str)
+    }
+}
+
+/// Names of the files of one `exec`: several may be under way.
+struct Names {
+    process: String,
+    pid: String,
+    log: String,
+}
+
+impl Names {
+    fn new() -> Self {
+        let number = u64::from_le_bytes(sys::process::random());
+        let name = |what: &str| format!("exec-{number:016x}.{what}");
+        Self { process: name("json"), pid: name("pid"), log: name("log") }
+    }
+}
+
+/// One call. The runtime works in the bundle's directory, so that the paths it is given are short: those of sockets
+/// have to be.
+struct Call<'a> {
+    runtime: &'a Runtime,
+    bundle: &'a Bundle,
+    op: &'static str,
+    log: String,
+    command: Command,
+}
+
+impl<'a> Call<'a> {
+    fn new(runtime: &'a Runtime, bundle: &'a Bundle, op: &'static str, log: &str) -> Self {
+        let mut command = Command::new(runtime.program());
+        command.current_dir(bundle.dir()).args(["--root", STATE, "--log", log, "--log-format", "json"]);
+        Self { runtime, bundle, op, log: log.to_owned(), command }
+    }
+
+    fn run(&mut self, stdio: Stdio) -> Result<process::ExitStatus> {
+        self.command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(stdio.stderr);
+        let program = self.runtime.program();
+        let mut child = self.command.spawn().map_err(Error::io("start", program))?;
+        // The command keeps its ends of pipes, and whoever reads them would wait for us.
+        self.command
+            .stdin(process::Stdio::null())
+            .stdout(process::Stdio::null())
+            .stderr(process::Stdio::null());
+        child.wait().map_err(Error::io("wait for", program))
+    }
+
+    /// What a call in the foreground ended with: the runtime's error, or the exit code of the process.
+    fn outcome(&self, ended: process::ExitStatus, program: &str) -> Result<ExitCode> {
+        match self.complaint()? {
+            Some(message) if !ended.success() => Err(self.failed(message, program)),
+            _ => Ok(ended.into()),
+        }
+    }
+
+    fn success(&self, ended: process::ExitStatus, program: &str) -> Result<()> {
+        let complaint = self.complaint()?;
+        match ended.success() {
+            true => Ok(()),
+            false => Err(self.failed(complaint.unwrap_or_else(|| ended.to_string()), program)),
+        }
+    }
+
+    fn pid(&self, name: &str) -> Result<Launched> {
+        let text = self.bundle.take(name)?;
+        let pid = String::from_utf8_lossy(&text).trim().parse();
+        let pid = pid.map_err(|_| self.failed("it did not say which process it started".to_owned(), ""))?;
+        Ok(Launched { pid })
+    }
+
+    /// The last error in the runtime's log.
+    fn complaint(&self) -> Result<Option<String>> {
+        let log = self.bundle.take(&self.log)?;
+        let lines = log.split(|byte| *byte == b'\n').rev();
+        let message = |line: &[u8]| {
+            let entry: serde_json::Value = serde_json::from_slice(line).ok()?;
+            let text = |key: &str| entry.get(key).and_then(|value| value.as_str());
+            matches!(text("level"), Some("error" | "fatal")).then(|| text("msg").map(str::to_owned)).flatten()
+        };
+        Ok(lines.map(message).find_map(|message| message))
+    }
+
+    fn failed(&self, message: String, program: &str) -> Error {
+        let op = self.op;
+        match reason(&message, program) {
+            Some(Reason::NotFound(why)) => Error::NotFound { op, program: program.to_owned(), why },
+            Some(Reason::NotRunnable(why)) => Error::NotRunnable { op, program: program.to_owned(), why },
+            None => Error::Failed { op, runtime: self.runtime.name().to_owned(), message },
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Reason {
+    NotFound(&'static str),
+    NotRunnable(&'static str),
+}
+
+/// Why the program could not be run, if that is what the runtime's message is about: the two cases for which Docker has
+/// exit codes. Every runtime says it in other words.
+fn reason(message: &str, program: &str) -> Option<Reason> {
+    let lower = message.to_lowercase();
+    let about_program = !program.is_empty() && message.contains(program) || lower.contains("executable");
+    let mentions = |words: &str| lower.contains(words);
+    if !about_program && !mentions("exec format error") {
+        return None;
+    }
+    if mentions("not found in $path") {
+        Some(Reason::NotFound("executable file not found in $PATH"))
+    } else if mentions("no such file or directory") || mentions("not found") {
+        Some(Reason::NotFound("no such file or directory"))
+    } else if mentions("is a directory") {
+        Some(Reason::NotRunnable("is a directory"))
+    } else if mentions("permission denied") || mentions("not an executable") || mentions("not executable") {
+        Some(Reason::NotRunnable("permission denied"))
+    } else if mentions("exec format error") {
+        Some(Reason::NotRunnable("exec format error"))
+    } else {
+        None
+    }
+}
+
+/// The program of a bundle's process, for messages.
+fn program_of(bundle: &Bundle) -> String {
+    let read = || -> Option<String> {
+        let dir = sys::dir::open_path(bundle.dir()).ok()?;
+        let bytes = sys::atomic::find(&dir, OsStr::new("config.json")).ok()??;
+        let document: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        Some(document.pointer("/process/args/0")?.as_str()?.to_owned())
+    };
+    read().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtimes_ways_to_say_that_a_program_is_missing() {
+        let path = Reason::NotFound("executable file not found in $PATH");
+        let file = Reason::NotFound("no such file or directory");
+        for (message, program, reason_meant) in [
+            ("executable file `nope` not found in $PATH: No such file or directory", "nope", path),
+            ("open executable: No such file or directory", "/nope", file),
+            (
+                "runc run failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory",
+                "/nope",
+                Reason::NotFound("no such file or directory"),
+            ),
+            ("open executable: Permission denied", "/etc/passwd", Reason::NotRunnable("permission denied")),
+            (
+                "exec: \"/etc\": is a directory: permission denied",
+                "/etc",
+                Reason::NotRunnable("is a directory"),
+            ),
+        ] {
+            assert_eq!(reason(message, program), Some(reason_meant), "{message}");
+        }
+        assert_eq!(reason("cannot set memory limit: no such file or directory", "sh"), None);
+    }
+}

@@ -1,0 +1,95 @@
+//! The `config.json` of a bundle.
+
+use std::collections::HashMap;
+
+use oci_spec::runtime as oci;
+use oci_spec::runtime::LinuxNamespaceType as Namespace;
+
+use super::{Device, Network, Seccomp, Spec, mounts, process};
+use crate::error::{Error, Result};
+use crate::host::{Cgroups, Host};
+use crate::seccomp;
+
+/// The version of the specification that we write: what crun 1.0 and runc 1.0 read.
+const VERSION: &str = "1.0.2";
+
+impl Spec {
+    /// The document that runtimes read, for a container on this machine.
+    ///
+    /// # Errors
+    /// Names that nobody knows: of capabilities, limits, in a seccomp profile.
+    pub fn document(&self, host: &Host) -> Result<oci::Spec> {
+        let caps = process::capabilities_of(self, host)?;
+        let mut root = oci::Root::default();
+        root.set_path(self.rootfs.clone()).set_readonly(Some(self.read_only));
+        let mut spec = oci::Spec::default();
+        spec.set_version(VERSION.to_owned())
+            .set_root(Some(root))
+            .set_process(Some(self.process.document(&caps, host)?))
+            .set_mounts(Some(mounts::all(self, host).iter().map(super::Mount::document).collect()))
+            .set_hostname(Some(self.hostname.clone()).filter(|name| !name.is_empty() && !self.shared.uts))
+            .set_domainname(Some(self.domainname.clone()).filter(|name| !name.is_empty()))
+            .set_annotations(None)
+            .set_linux(Some(self.linux(&caps, host)?));
+        Ok(spec)
+    }
+
+    fn linux(&self, caps: &[String], host: &Host) -> Result<oci::Linux> {
+        let sysctls: HashMap<_, _> = self.sysctls.clone().into_iter().collect();
+        let mut devices = self.devices.clone();
+        if self.privileged && !host.user_namespace {
+            let own: Vec<_> = devices.iter().map(|device| device.path.clone()).collect();
+            devices.extend(Device::all_of_host().into_iter().filter(|device| !own.contains(&device.path)));
+        }
+        let mut linux = oci::Linux::default();
+        linux
+            .set_namespaces(Some(self.namespaces(host)))
+            .set_resources(Some(self.resources.document(&self.devices, self.privileged, host)))
+            .set_cgroups_path(self.cgroup.clone().filter(|_| host.cgroups != Cgroups::None).map(Into::into))
+            .set_devices(Some(devices.iter().map(Device::document).collect()))
+            .set_sysctl(Some(sysctls).filter(|sysctls| !sysctls.is_empty()))
+            .set_seccomp(self.seccomp(caps)?)
+            .set_rootfs_propagation(self.propagation.clone())
+            .set_masked_paths(Some(self.unless_privileged(&self.masked_paths)))
+            .set_readonly_paths(Some(self.unless_privileged(&self.read_only_paths)));
+        Ok(linux)
+    }
+
+    fn unless_privileged(&self, paths: &[String]) -> Vec<String> {
+        if self.privileged { Vec::new() } else { paths.to_vec() }
+    }
+
+    fn namespaces(&self, host: &Host) -> Vec<oci::LinuxNamespace> {
+        let shared = self.shared;
+        // Of trees of v1 a namespace shows nothing that the mounts do not.
+        let own_cgroups = !shared.cgroup && host.cgroups == Cgroups::V2;
+        let wanted = [
+            (Namespace::Mount, true),
+            (Namespace::Pid, !shared.pid),
+            (Namespace::Ipc, !shared.ipc),
+            (Namespace::Uts, !shared.uts),
+            (Namespace::Network, self.network == Network::None),
+            (Namespace::Cgroup, own_cgroups),
+        ];
+        let namespace = |kind| {
+            let mut namespace = oci::LinuxNamespace::default();
+            namespace.set_typ(kind);
+            namespace
+        };
+        wanted.into_iter().filter(|(_, wanted)| *wanted).map(|(kind, _)| namespace(kind)).collect()
+    }
+
+    fn seccomp(&self, caps: &[String]) -> Result<Option<oci::LinuxSeccomp>> {
+        match &self.seccomp {
+            _ if self.privileged => Ok(None),
+            Seccomp::Unconfined => Ok(None),
+            Seccomp::Default => Ok(Some(seccomp::default_filter(caps))),
+            Seccomp::Profile(text) => seccomp::read_profile(text, caps).map(Some),
+        }
+    }
+}
+
+/// The bytes of a document.
+pub(crate) fn to_json(what: &'static str, document: &impl serde::Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(document).map_err(|source| Error::Json { what, source })
+}
