@@ -18,7 +18,7 @@ use crate::url::Url;
 use crate::{Credentials, Error, Options, Result, Secret, headers};
 
 /// How many redirects are followed.
-const REDIRECTS: usize = 5;
+pub(crate) const REDIRECTS: usize = 5;
 /// How long a server may think about a whole blob or manifest that it was given.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How many different warnings are kept.

@@ -18,6 +18,7 @@
 //! | [`Sizes`] | remembered sizes of writable layers | `layercake/sizes` |
 //! | [`Downloads`] | blobs on their way from a registry | `layercake/downloads` |
 //! | [`Blobs`] | compressed blobs that were kept | `layercake/blobs` |
+//! | [`BuildCache`] | which step of a build made which layer | `layercake/build` |
 //!
 //! # How a change is made
 //!
@@ -38,6 +39,7 @@
 
 mod backrefs;
 mod blobs;
+mod build_cache;
 mod commit;
 mod container;
 mod containers;
@@ -60,6 +62,7 @@ mod work;
 
 pub use backrefs::{Backrefs, User};
 pub use blobs::Blobs;
+pub use build_cache::{BuildCache, BuildRecord};
 pub use commit::CommitLock;
 pub use container::{Container, Health, HostConfig, NewContainer, State, Status};
 pub use containers::{Containers, StagedContainer};

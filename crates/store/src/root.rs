@@ -7,7 +7,9 @@ use sys::OwnedFd;
 use crate::backrefs::Backrefs;
 use crate::error::{Error, Result};
 use crate::small::{find_dir, names_in, os};
-use crate::{Blobs, Containers, Distribution, Downloads, Images, Layers, Mounts, References, Sizes};
+use crate::{
+    Blobs, BuildCache, Containers, Distribution, Downloads, Images, Layers, Mounts, References, Sizes,
+};
 use crate::{daemon, owner, references};
 
 /// Whether a data root may be changed.
@@ -218,6 +220,11 @@ impl DataRoot {
     /// Kept blobs.
     pub fn blobs(&self) -> Blobs<'_> {
         Blobs { root: self }
+    }
+
+    /// What builds remember.
+    pub fn build_cache(&self) -> BuildCache<'_> {
+        BuildCache { root: self }
     }
 
     /// Which daemon works on this data root at the moment, if any.

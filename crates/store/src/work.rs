@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -96,6 +97,17 @@ impl Work<'_> {
     /// System calls.
     pub fn scratch(&self) -> Result<File> {
         Ok(File::from(sys::dir::create_file(&self.fd, os(&self.next_name("scratch")), 0o600)?))
+    }
+
+    /// Makes a directory (0700) for whatever the command has to keep for a while, and answers with its path. It goes with
+    /// the work.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn scratch_dir(&self) -> Result<PathBuf> {
+        let name = self.next_name("scratch");
+        sys::dir::mkdir(&self.fd, os(&name), 0o700)?;
+        Ok(self.root.path().join(crate::root::PRIVATE).join("work").join(&self.name).join(name))
     }
 
     /// Notes what is about to be made. Durable when this returns, so call it once for many things, and before the

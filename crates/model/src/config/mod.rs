@@ -5,9 +5,11 @@
 //! of OCI's (moby.md §6.1).
 
 mod author;
+mod built;
 mod container;
 
 pub use author::{Commit, Import};
+pub use built::{BUILDKIT_COMMENT, Built};
 pub use container::{ContainerConfig, Empty, Healthcheck};
 
 use crate::json::{self, null_is_default};

@@ -1,6 +1,6 @@
 //! One file of the index: that something is used by something.
 
-use model::{ChainId, ContainerId, ImageId};
+use model::{ChainId, ContainerId, Digest, ImageId};
 use sys::OwnedFd;
 
 use crate::error::Result;
@@ -15,6 +15,8 @@ pub enum User {
     Image(ImageId),
     /// A container whose writable layer stands on it; that was created from it; or that has the name.
     Container(ContainerId),
+    /// A record of the build cache whose step made it, by its key.
+    Build(Digest),
 }
 
 impl User {
@@ -23,6 +25,7 @@ impl User {
             Self::Layer(id) => format!("layer-{}", id.hex()),
             Self::Image(id) => format!("image-{}", id.hex()),
             Self::Container(id) => format!("container-{}", id.hex()),
+            Self::Build(key) => format!("build-{}", key.hex()),
         }
     }
 
@@ -31,6 +34,7 @@ impl User {
             ("layer", hex) => ChainId::from_hex(hex).ok().map(Self::Layer),
             ("image", hex) => ImageId::from_hex(hex).ok().map(Self::Image),
             ("container", hex) => ContainerId::parse(hex).ok().map(Self::Container),
+            ("build", hex) => Digest::from_hex(hex).ok().map(Self::Build),
             _ => None,
         }
     }

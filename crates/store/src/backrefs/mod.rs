@@ -5,7 +5,7 @@
 //! (`docs/format/layercake-private.md`):
 //!
 //! ```text
-//! layers/<chain hex>/{layer,image,container}-<hex>
+//! layers/<chain hex>/{layer,image,container,build}-<hex>
 //! images/<image hex>/{image,container}-<hex>
 //! names/<name>/container-<hex>
 //! removing/<name in layerdb/sha256>
@@ -65,6 +65,7 @@ impl Backrefs<'_> {
             User::Layer(child) => self.root.layers().parent_of(child)?,
             User::Image(image) => self.root.images().top_layer(image)?,
             User::Container(id) => self.root.mounts().parent_of(id)?,
+            User::Build(key) => self.root.build_cache().find(key)?.map(|record| record.chain),
         };
         Ok(below == Some(*chain))
     }
@@ -75,7 +76,7 @@ impl Backrefs<'_> {
     /// System calls.
     pub fn of_image(&self, id: &ImageId) -> Result<Vec<User>> {
         self.users(Table::Images, &id.hex(), usize::MAX, |user| match user {
-            User::Layer(_) => Ok(false),
+            User::Layer(_) | User::Build(_) => Ok(false),
             User::Image(child) => {
                 Ok(self.root.images().exists(child)? && self.root.images().parent(child)? == Some(*id))
             }
@@ -200,6 +201,9 @@ impl Backrefs<'_> {
         for container in self.root.mounts().list()? {
             let parent = self.root.mounts().parent_of(&container)?;
             found.extend(parent.map(|parent| Marker::of_layer(&parent, User::Container(container))));
+        }
+        for record in self.root.build_cache().list()? {
+            found.push(Marker::of_layer(&record.chain, User::Build(record.key)));
         }
         Ok(found)
     }
