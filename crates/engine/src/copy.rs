@@ -36,7 +36,7 @@ use sys::{FileKind, Root};
 use crate::{Engine, Error, Result};
 use extract::{Extractor, Target};
 use paths::Spelled;
-use tree::{Nowhere, Place, Tree};
+pub(crate) use tree::{Nowhere, Place, Tree};
 pub(crate) use walk::{ToArchive, walk};
 
 /// How to copy.

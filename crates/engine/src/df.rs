@@ -27,7 +27,8 @@ pub struct DiskUsage {
     pub containers: Vec<ContainerSummary>,
     /// Volumes of the data root: name, links, bytes.
     pub volumes: Vec<VolumeUsage>,
-    /// BuildKit's snapshots that no image or container uses. Nothing here removes them: `docker builder prune` does.
+    /// Layers that only builds remember, caches of `RUN`, and BuildKit's snapshots that no image or container uses;
+    /// these only `docker builder prune` removes.
     pub build_cache: BuildCacheUsage,
     /// Compressed blobs that pulls kept.
     pub blobs: BlobUsage,
@@ -56,10 +57,10 @@ pub struct BlobUsage {
     pub size: u64,
 }
 
-/// What BuildKit keeps for itself.
+/// What builds keep for the next one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BuildCacheUsage {
-    /// Snapshots.
+    /// Layers, caches and snapshots.
     pub snapshots: usize,
     /// Bytes in them.
     pub size: u64,
@@ -93,7 +94,9 @@ impl Engine {
         for used in survey.image_layers().iter().chain(&survey.container_layers()) {
             held.remove(used);
         }
-        let mut usage = BuildCacheUsage { snapshots: held.len(), size: survey.size_of(&held) };
+        let (mounts, mounted) = self.cache_mounts_usage()?;
+        let (count, size) = (held.len() + mounts, survey.size_of(&held) + mounted);
+        let mut usage = BuildCacheUsage { snapshots: count, size };
         let named = survey.named_directories();
         for id in directories.iter().filter(|id| !named.contains(id) && survey.build_cache.may_own(id)) {
             usage.snapshots += 1;

@@ -55,6 +55,26 @@ pub enum Error {
     /// A layer that was to be shared was removed meanwhile; trying again helps.
     #[error("layer {0} was removed while it was about to be used: try again")]
     LayerVanished(model::ChainId),
+    /// What a Dockerfile has wrong, with its place.
+    #[error(transparent)]
+    Dockerfile(#[from] dockerfile::Error),
+    /// A step of a build failed.
+    #[error("{source}")]
+    Step {
+        /// The lines of the Dockerfile, as BuildKit shows them; ends in a newline.
+        excerpt: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// A part of a build was not carried out because another failed.
+    #[error("canceled")]
+    BuildCanceled,
+    /// What a word, a mount or a pattern of a Dockerfile has wrong.
+    #[error(transparent)]
+    Problem(#[from] dockerfile::Problem),
+    /// From an OCI runtime.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
     /// Damage in the store; `check --repair` may help.
     #[error("{0}")]
     Damaged(String),
@@ -115,6 +135,14 @@ impl Error {
         }
     }
 
+    /// Says where in a Dockerfile it happened.
+    pub(crate) fn at(self, file: &dockerfile::Dockerfile, span: dockerfile::Span) -> Self {
+        match self {
+            said @ (Self::Dockerfile(_) | Self::Step { .. } | Self::BuildCanceled) => said,
+            source => Self::Step { excerpt: file.text.excerpt(span), source: Box::new(source) },
+        }
+    }
+
     /// Says which layer it was about.
     pub(crate) fn in_layer(self, name: &str) -> Self {
         match self {
@@ -131,7 +159,7 @@ impl Error {
                 e.is_full()
             }
             Self::Driver(e) => e.is_full(),
-            Self::Layer { source, .. } => source.is_full(),
+            Self::Layer { source, .. } | Self::Step { source, .. } => source.is_full(),
             other => {
                 let causes = std::iter::successors(std::error::Error::source(other), |cause| cause.source());
                 causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|e| {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use drivers::{LayerKind, Stage, Unpack};
-use model::progress::Progress;
+use model::progress::{Progress, Silent};
 use model::{CacheId, ChainId, DiffId, ImageConfig, ImageId, Reference};
 use store::{CommitLock, Intent, LayerRecord, Published, RemovingLayer, StagedLayer, Work};
 
@@ -76,25 +76,52 @@ impl<'a> NewLayers<'a> {
         parent: Option<&LayerRecord>,
         progress: &dyn Progress,
     ) -> Result<Option<DiffId>> {
-        let id = new_cache_id();
         self.share(parent.cloned());
+        let made = self.make(name, input, len, parent, progress, false)?;
+        Ok(made.map(|record| record.diff))
+    }
+
+    /// As [`unpack`](Self::unpack), on top of a layer of the store or of one of these layers. An archive without entries
+    /// makes a layer, too.
+    pub fn stack(
+        &mut self,
+        name: &str,
+        input: Box<dyn Read + Send>,
+        parent: Option<&LayerRecord>,
+    ) -> Result<LayerRecord> {
+        let is_new = |parent: &&LayerRecord| self.layers.iter().any(|new| new.record.chain == parent.chain);
+        if let Some(parent) = parent.filter(|parent| !is_new(parent)) {
+            self.share([parent.clone()]);
+        }
+        let made = self.make(name, input, None, parent, &Silent, true)?;
+        made.ok_or_else(|| Error::invalid(format!("layer {name} is missing")))
+    }
+
+    fn make(
+        &mut self,
+        name: &str,
+        input: Box<dyn Read + Send>,
+        len: Option<u64>,
+        parent: Option<&LayerRecord>,
+        progress: &dyn Progress,
+        keep_empty: bool,
+    ) -> Result<Option<LayerRecord>> {
+        let id = new_cache_id();
         self.engine.driver.prepare(&self.stage, &id, parent.map(|p| &p.cache_id), LayerKind::ReadOnly)?;
         let staged = self.record()?;
         let (archive, record) = (&Stream::new(input), staged.tar_split()?);
         let job = Job { name, item: None, archive, len, cache_id: &id, expected: None, record };
         let Unpacked { diff_id, applied } = self.engine.unpack(&self.stage, job, progress)?;
-        if diff_id == DiffId::EMPTY {
+        if diff_id == DiffId::EMPTY && !keep_empty {
             return Ok(None);
         }
         let size = self.engine.driver.finish(&self.stage, &id, applied)?;
         let parent = parent.map(|p| p.chain);
         let chain = ChainId::extend(parent.as_ref(), &diff_id);
         self.note(std::iter::once((id.clone(), chain)))?;
-        self.push(NewLayer::finish(
-            staged,
-            LayerRecord { chain, diff: diff_id, parent, cache_id: id, size },
-        )?);
-        Ok(Some(diff_id))
+        let record = LayerRecord { chain, diff: diff_id, parent, cache_id: id, size };
+        self.push(NewLayer::finish(staged, record.clone())?);
+        Ok(Some(record))
     }
 
     /// Adds a complete layer; parents come first.

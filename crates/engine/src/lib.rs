@@ -19,6 +19,7 @@ mod open;
 mod parallel;
 mod regenerate;
 
+pub mod build;
 pub mod check;
 pub mod commit;
 pub mod containers;

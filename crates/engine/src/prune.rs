@@ -1,16 +1,18 @@
 //! Removes what is not used.
 
 mod bolt;
+mod build_cache;
 mod buildkit;
 mod garbage;
 mod survey;
 
-use model::{ContainerId, ImageId, Timestamp};
+use model::{ContainerId, Digest, ImageId, Timestamp};
 
 use crate::images::{LayerSizes, parents};
 use crate::remove_image::{Plan, Removed};
 use crate::{Engine, Error, Result};
 
+pub use build_cache::{BuildPruneOptions, PrunedBuilds};
 pub(crate) use buildkit::BuildKit;
 pub(crate) use survey::Survey;
 
@@ -36,6 +38,8 @@ pub struct Pruned {
     pub containers: Vec<ContainerId>,
     /// Names, images and layer chains.
     pub images: Vec<Removed>,
+    /// Steps of builds and cache mounts.
+    pub builds: Vec<String>,
     /// Things that nothing can use: paths relative to the data root.
     pub garbage: Vec<String>,
     /// Bytes given back, or as soon as the trash is emptied.
@@ -87,6 +91,15 @@ impl Engine {
     pub fn system_prune(&self, options: &PruneOptions) -> Result<Pruned> {
         let mut pruned = self.prune_containers(options)?;
         let images = self.prune_images_without(options, &pruned.containers)?;
+        let builds = BuildPruneOptions {
+            all: options.all,
+            until: options.until,
+            keep: None,
+            dry_run: options.dry_run,
+        };
+        let builds = self.prune_builds(&builds)?;
+        pruned.reclaimed += builds.reclaimed;
+        pruned.builds = builds.records.iter().map(Digest::short).chain(builds.mounts).collect();
         let garbage = self.prune_garbage(options.dry_run)?;
         let blobs =
             if options.all { self.prune_blobs(options.dry_run, &garbage)? } else { Pruned::default() };

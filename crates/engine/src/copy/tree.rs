@@ -51,6 +51,11 @@ impl Tree {
         Self { layers }
     }
 
+    /// The layers, to look at.
+    pub fn layers(&self) -> &Lowers {
+        &self.layers
+    }
+
     /// The layers.
     pub fn into_layers(self) -> Lowers {
         self.layers

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::{CacheId, ChainId, ContainerId, ImageId};
-use store::{Container, LayerRecord, MountRecord, User};
+use store::{BuildRecord, Container, LayerRecord, MountRecord, User};
 
 use super::BuildKit;
 use crate::images::StoredImage;
@@ -23,6 +23,8 @@ pub(crate) struct Survey {
     /// Entries of writable layers whose container is not there.
     pub orphan_mounts: BTreeMap<ContainerId, MountRecord>,
     pub build_cache: BuildKit,
+    /// What our own builds remember.
+    pub builds: Vec<BuildRecord>,
     /// Records that could not be read: what they need is not known.
     pub damaged: usize,
     image_users: HashMap<ImageId, Vec<User>>,
@@ -40,12 +42,14 @@ impl Survey {
             mounts: BTreeMap::new(),
             orphan_mounts: BTreeMap::new(),
             build_cache: BuildKit::read(engine.store.path())?,
+            builds: Vec::new(),
             damaged: 0,
             image_users: HashMap::new(),
             layer_users: HashMap::new(),
         };
         survey.read_layers(engine)?;
         survey.read_mounts(engine)?;
+        survey.builds = engine.store.build_cache().list()?;
         survey.images = engine.stored_images()?;
         let sound: BTreeSet<ImageId> = survey.images.iter().map(|image| image.config.id()).collect();
         for id in engine.store.images().list()?.into_iter().filter(|id| !sound.contains(id)) {
@@ -111,6 +115,9 @@ impl Survey {
                 self.layer_users.entry(parent).or_default().push(User::Container(*id));
             }
         }
+        for record in &self.builds {
+            self.layer_users.entry(record.chain).or_default().push(User::Build(record.key));
+        }
     }
 
     /// Forgets containers that are as good as removed, and what they use.
@@ -132,9 +139,10 @@ impl Survey {
         self.with_all_below(self.mounts.values().filter_map(|mount| mount.parent))
     }
 
-    /// The layers that BuildKit's cache stands on.
+    /// The layers that BuildKit's cache stands on, and those that our own builds remember.
     pub fn build_cache_layers(&self) -> BTreeSet<ChainId> {
-        self.with_all_below(self.layers.keys().copied().filter(|chain| self.build_cache.holds(chain)))
+        let buildkits = self.layers.keys().copied().filter(|chain| self.build_cache.holds(chain));
+        self.with_all_below(buildkits.chain(self.builds.iter().map(|record| record.chain)))
     }
 
     /// The layers that nothing needs, each before those below it.
@@ -169,7 +177,7 @@ impl Survey {
         layers.into_iter().filter_map(|chain| self.layers.get(chain)).map(|layer| layer.size).sum()
     }
 
-    fn with_all_below(&self, tops: impl IntoIterator<Item = ChainId>) -> BTreeSet<ChainId> {
+    pub fn with_all_below(&self, tops: impl IntoIterator<Item = ChainId>) -> BTreeSet<ChainId> {
         let mut all = BTreeSet::new();
         for top in tops {
             let mut next = Some(top);

@@ -1,0 +1,156 @@
+//! `RUN`: a process in the tree as it is, whose changes become a layer.
+
+mod mounts;
+mod stubs;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio as Pipe;
+
+use dockerfile::Invocation;
+use model::Digest;
+use runtime::{Bundle, Host, Mount, Network, Process, Runtime, Spec, Stdio};
+use store::Work;
+
+use super::key::Key;
+use super::options::{BuildNetwork, BuildOptions};
+use super::vertices::Vertex;
+use crate::{Engine, Error, Result};
+
+pub(super) use mounts::{Mounted, Planned, Tree, secret_id};
+use stubs::Stubs;
+
+/// What BuildKit calls the machine that a step sees.
+const HOSTNAME: &str = "buildkitsandbox";
+/// Where a here-document with a `#!` of its own lies.
+const PIPES: &str = "/dev/pipes";
+/// What a process finds its programs in if nobody says.
+pub(super) const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A process, with all variables replaced.
+#[derive(Debug, Clone)]
+pub(super) struct Command {
+    /// What is run, as progress and history show it.
+    pub words: Vec<String>,
+    /// A file for [`PIPES`], which is what is run.
+    pub script: Option<(String, String)>,
+    /// `NAME=value`: what the image and the stage's `ARG`s set.
+    pub env: Vec<String>,
+    /// What the process sees besides, and the key does not.
+    pub proxies: Vec<(String, String)>,
+    pub cwd: String,
+    pub user: String,
+    pub network: BuildNetwork,
+}
+
+impl Command {
+    /// What is run of an instruction.
+    pub fn words(invocation: Invocation, shell: &[String]) -> (Vec<String>, Option<(String, String)>) {
+        match invocation {
+            Invocation::Exec(words) => (words, None),
+            Invocation::Shell(text) => (shell.iter().cloned().chain([text]).collect(), None),
+            Invocation::Script { name, content } => (vec![format!("{PIPES}/{name}")], Some((name, content))),
+        }
+    }
+
+    /// The key of the step on top of a tree; the mounts add theirs.
+    pub fn key(&self, chain: Option<&model::ChainId>, options: &BuildOptions, mounts: &[Planned]) -> Digest {
+        let mut key = Key::new("run", chain);
+        key.parts(&self.words).parts(&self.env).part(&self.cwd).part(&self.user);
+        key.part(if self.network == BuildNetwork::None { "none" } else { "host" });
+        key.part(options.epoch.map(|epoch| epoch.to_string()).unwrap_or_default());
+        if let Some((name, content)) = &self.script {
+            key.part(name).part(content);
+        }
+        for mount in mounts {
+            mount.add_to(&mut key);
+        }
+        key.finish()
+    }
+}
+
+impl Engine {
+    /// Runs the command in the tree at `rootfs`. Answers with the directories that were touched only for the mounts.
+    ///
+    /// # Errors
+    /// There is no runtime, or it cannot; BuildKit's words if the command ends with another code than 0.
+    pub(super) fn run_step(
+        &self,
+        work: &Work<'_>,
+        options: &BuildOptions,
+        command: &Command,
+        mounted: &Mounted<'_>,
+        rootfs: &Path,
+        vertex: Vertex<'_>,
+    ) -> Result<Vec<PathBuf>> {
+        let runtime = Runtime::find(options.runtime.as_deref())?;
+        let host = Host::probe()?;
+        let found = runtime::user::look_up(rootfs, &command.user, &[])?;
+        let mut env = command.env.clone();
+        let has = |env: &[String], name: &str| {
+            env.iter().any(|line| line.split_once('=').is_some_and(|(key, _)| key == name))
+        };
+        if !has(&env, "PATH") {
+            env.push(DEFAULT_PATH.to_owned());
+        }
+        for (name, value) in command.proxies.iter().chain(&mounted.env) {
+            if !has(&env, name) {
+                env.push(format!("{name}={value}"));
+            }
+        }
+        if !has(&env, "HOME") {
+            env.push(format!("HOME={}", found.home));
+        }
+        let process =
+            Process { env, cwd: command.cwd.clone(), user: found.user, ..Process::new(&command.words) };
+        let network = if command.network == BuildNetwork::None { Network::None } else { Network::Host };
+        let mut spec = Spec { hostname: HOSTNAME.to_owned(), network, ..Spec::new(rootfs, process) };
+        spec.mounts.extend(names_of_the_network());
+        spec.mounts.extend(mounted.mounts.iter().cloned());
+        if let Some((name, content)) = &command.script {
+            let dir = work.scratch_dir()?;
+            let fd = sys::dir::open_path(&dir)?;
+            sys::atomic::create_unsynced(&fd, name.as_ref(), 0o755, content.as_bytes())?;
+            spec.mounts.push(Mount::bind(dir, PIPES, true));
+        }
+        let bundle_dir = work.scratch_dir()?;
+        let id = format!("layercake-build-{:016x}", u64::from_le_bytes(sys::process::random()));
+        let stubs = Stubs::make(rootfs, &spec.mounts)?;
+        let bundle = Bundle::write(&bundle_dir, &spec, &host)?;
+        let ended = run(&runtime, &id, &bundle, vertex);
+        let touched = stubs.remove()?;
+        let code = ended?;
+        if code.is_success() {
+            return Ok(touched);
+        }
+        let shown = command.words.join(" ");
+        Err(Error::invalid(format!("process {shown:?} did not complete successfully: exit code: {}", code.0)))
+    }
+}
+
+/// Runs the bundle, and passes on what the process writes.
+fn run(runtime: &Runtime, id: &str, bundle: &Bundle, vertex: Vertex<'_>) -> Result<runtime::ExitCode> {
+    let pipe = || std::io::pipe().map_err(Error::io("make a pipe for", "a step"));
+    let ((mut reader, out), err) = {
+        let (reader, out) = pipe()?;
+        let err = out.try_clone();
+        ((reader, out), err)
+    };
+    let err = err.map_err(Error::io("make a pipe for", "a step"))?;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut buffer = [0; 16 << 10];
+            while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                vertex.output(&buffer[..n]);
+            }
+        });
+        let stdio = Stdio { stdin: Pipe::null(), stdout: out.into(), stderr: err.into() };
+        Ok(runtime.run(id, bundle, stdio)?)
+    })
+}
+
+/// The host's names of machines, and its servers for them.
+fn names_of_the_network() -> Vec<Mount> {
+    let paths = ["/etc/resolv.conf", "/etc/hosts"].into_iter();
+    paths.filter(|path| Path::new(path).exists()).map(|path| Mount::bind(path, path, true)).collect()
+}
