@@ -10,7 +10,7 @@ use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcomm
 use crate::commands::{
     check, commit, completion, container, cp, create, diff, export, history, image, images, import, info,
     inspect, load, login, logout, manifest, mount, ps, pull, push, reclaim, rename, rm, rmi, save, system,
-    tag, tour, umount, union, version,
+    tag, tour, umount, union, version, volume,
 };
 use crate::context::{Context, Globals};
 use crate::output::failure::Failure;
@@ -77,6 +77,7 @@ enum Command {
     Umount(umount::Args),
     Union(union::Args),
     Version(version::Args),
+    Volume(volume::Args),
 }
 
 impl Command {
@@ -117,6 +118,7 @@ impl Command {
             Self::Umount(args) => umount::run(args, context),
             Self::Union(args) => union::run(args, Subtype::LAYERCAKE),
             Self::Version(args) => version::run(args),
+            Self::Volume(args) => volume::run(args, context),
         }
     }
 }

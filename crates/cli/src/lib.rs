@@ -3,6 +3,7 @@
 //! | module | subject |
 //! | --- | --- |
 //! | [`app`] | the tree of commands, and how a command line ends |
+//! | `container_options` | the flags that `create` and `run` have in common, and what they ask for |
 //! | [`context`] | what every command needs: the store that was named, opened |
 //! | `commands` | one file for each subcommand: its arguments and what it does |
 //! | `daemon_json`, `files` | the configuration file, and where it and its like are |
@@ -16,6 +17,7 @@
 
 pub mod app;
 mod commands;
+mod container_options;
 pub mod context;
 mod daemon_json;
 mod files;

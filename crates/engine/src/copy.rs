@@ -34,7 +34,7 @@ use model::{CacheId, ContainerId};
 use sys::{FileKind, Root};
 
 use crate::{Engine, Error, Result};
-use extract::{Extractor, Target};
+pub(crate) use extract::{Extractor, Target};
 use paths::Spelled;
 pub(crate) use tree::{Nowhere, Place, Tree};
 pub(crate) use walk::{ToArchive, walk};
@@ -304,6 +304,6 @@ impl Engine {
 }
 
 /// Whether there are owners and devices that this process cannot make.
-fn is_confined() -> Result<bool> {
+pub(crate) fn is_confined() -> Result<bool> {
     Ok(sys::userns::privilege()? != sys::userns::Privilege::Root)
 }

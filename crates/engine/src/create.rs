@@ -1,12 +1,10 @@
 //! Creates containers.
 
-use std::collections::BTreeMap;
-
 use drivers::LayerKind;
-use model::{CacheId, ContainerConfig, ContainerId, ContainerName, MountId, Platform};
-use serde_json::Value;
-use store::{HostConfig, Intent, MountRecord, NewContainer};
+use model::{CacheId, ContainerConfig, ContainerId, ContainerName, HostConfig, MountId, Platform};
+use store::{Intent, MountRecord, NewContainer};
 
+use crate::copy::Tree;
 use crate::{Engine, Error, Result, init_layer, now};
 
 /// What a container shall be; what is absent comes from the image.
@@ -16,26 +14,11 @@ pub struct CreateOptions {
     pub name: Option<String>,
     /// The image, by name or ID.
     pub image: String,
-    /// Command and arguments.
-    pub cmd: Vec<String>,
-    /// The image's entrypoint is replaced by this; an empty word removes it.
-    pub entrypoint: Option<String>,
-    /// `KEY=value`.
-    pub env: Vec<String>,
-    /// Labels, added to the image's.
-    pub labels: BTreeMap<String, String>,
-    /// User, `name|uid[:group|gid]`.
-    pub user: Option<String>,
-    /// Working directory.
-    pub workdir: Option<String>,
-    /// Host name; the short ID if absent.
-    pub hostname: Option<String>,
-    /// With a terminal.
-    pub tty: bool,
-    /// Keeps standard input open.
-    pub interactive: bool,
-    /// Options of the driver for this container (`size=10G`).
-    pub storage_opts: Vec<(String, String)>,
+    /// What was asked for; the rest comes from the image. Its entry point is replaced by what is given here, one empty
+    /// word removes it. The host name is the short ID if absent, or with the host's network the host's.
+    pub config: ContainerConfig,
+    /// What it gets from the host. The mode of its cgroup namespace is chosen by the host's cgroups if it is empty.
+    pub host: HostConfig,
     /// The platform that the image must be for.
     pub platform: Option<Platform>,
 }
@@ -61,13 +44,12 @@ impl Engine {
     fn create_container(&self, options: &CreateOptions) -> Result<Created> {
         let name =
             options.name.as_deref().filter(|name| !name.is_empty()).map(ContainerName::parse).transpose()?;
-        if let Some(workdir) =
-            options.workdir.as_deref().filter(|dir| !dir.is_empty() && !dir.starts_with('/'))
-        {
+        let workdir = options.config.working_dir.as_str();
+        if !workdir.is_empty() && !workdir.starts_with('/') {
             let rule = "it needs to be an absolute path";
             return Err(Error::invalid(format!("the working directory '{workdir}' is invalid, {rule}")));
         }
-        let size = size_option(&options.storage_opts)?;
+        let size = size_option(&options.host)?;
         let image_id = self.find_image(&options.image)?;
         let image = self.store.images().get(&image_id)?;
         let platform = image.platform();
@@ -77,6 +59,7 @@ impl Engine {
         let id = ContainerId::from_random(sys::process::random());
         let config = container_config(options, image.view().config.as_ref(), &id);
         let (path, args) = command(&config)?;
+        let wanted = self.wanted_mounts(&config, &options.host)?;
         let parent = image.chain_id();
         let below = parent.map(|chain| self.store.layers().get(&chain)).transpose()?;
 
@@ -88,13 +71,11 @@ impl Engine {
         let prepared =
             self.prepare_container(&stage, &mount_id, below.as_ref().map(|l| &l.cache_id), size, workdir);
         prepared.map_err(|e| self.or_vanished(&below, e))?;
+        let tree = Tree::new(self.driver.view(Some(&stage), &mount_id.init().into())?);
+        let volumes = self.make_volumes(&work, &id, &wanted, &tree)?;
         let record = MountRecord { mount_id, init_id: Some(mount_id.init()), parent };
         let staged_mount = self.store.mounts().stage(&work, &id, record)?;
-        let mut host = HostConfig::new(sys::process::has_unified_cgroups());
-        if !options.storage_opts.is_empty() {
-            let opts = options.storage_opts.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str())));
-            host.set("StorageOpt", Value::Object(opts.collect()));
-        }
+        let host = store::HostConfig::of(&host_config(&options.host));
         let created = now();
         let new = |name: &ContainerName| {
             let new = NewContainer {
@@ -107,10 +88,15 @@ impl Engine {
                 image: Some(image_id),
                 platform: &platform,
                 driver: self.driver.name(),
+                network: &options.host.network_mode,
+                mounts: &wanted.points,
             };
             new.document()
         };
         sys::dir::sync_fs(&stage)?;
+        if !volumes.is_empty() && sys::meta::of_fd(&stage)?.dev != sys::meta::of_fd(self.store.fd())?.dev {
+            self.store.sync()?;
+        }
 
         let lock = self.store.commit()?;
         if !self.store.images().exists(&image_id)? {
@@ -130,6 +116,7 @@ impl Engine {
         staged.sync()?;
         self.driver.publish(&stage, &[mount_id.init().into(), mount_id.into()])?;
         self.store.mounts().publish(&lock, staged_mount)?;
+        volumes.publish(self, &lock)?;
         self.store.containers().publish(&lock, staged)?;
         drop(lock);
         stage.remove()?;
@@ -190,30 +177,31 @@ fn container_config(
     image: Option<&ContainerConfig>,
     id: &ContainerId,
 ) -> ContainerConfig {
-    let mut config = ContainerConfig {
-        hostname: options.hostname.clone().unwrap_or_else(|| id.short()),
-        user: options.user.clone().unwrap_or_default(),
-        attach_stdin: options.interactive,
-        attach_stdout: true,
-        attach_stderr: true,
-        tty: options.tty,
-        open_stdin: options.interactive,
-        stdin_once: options.interactive,
-        env: Some(options.env.clone()),
-        cmd: Some(options.cmd.clone()).filter(|cmd| !cmd.is_empty()),
-        image: options.image.clone(),
-        working_dir: options.workdir.clone().unwrap_or_default(),
-        entrypoint: options.entrypoint.as_ref().map(|word| match word.as_str() {
-            "" => vec![String::new()],
-            word => vec![word.to_owned()],
-        }),
-        labels: Some(options.labels.clone()),
-        ..ContainerConfig::default()
-    };
+    let mut config = ContainerConfig { image: options.image.clone(), ..options.config.clone() };
+    if config.hostname.is_empty() {
+        // As in Docker: who shares the network shares the name that others know it by.
+        let shares = options.host.network_mode == "host";
+        config.hostname = if shares { sys::process::hostname() } else { id.short() };
+    }
+    config.env.get_or_insert_default();
+    config.labels.get_or_insert_default();
     if let Some(image) = image {
         config.inherit(image);
     }
     config
+}
+
+/// What is up to this host.
+fn host_config(given: &HostConfig) -> HostConfig {
+    let mut host = given.clone();
+    if host.cgroupns_mode.is_empty() {
+        let unified = sys::process::has_unified_cgroups();
+        host.cgroupns_mode = if unified { "private" } else { "host" }.to_owned();
+    }
+    if host.privileged {
+        (host.masked_paths, host.readonly_paths) = (None, None);
+    }
+    host
 }
 
 /// The program and its arguments.
@@ -227,9 +215,9 @@ fn command(config: &ContainerConfig) -> Result<(String, Vec<String>)> {
     Ok((path, words))
 }
 
-fn size_option(options: &[(String, String)]) -> Result<Option<u64>> {
+fn size_option(host: &HostConfig) -> Result<Option<u64>> {
     let mut size = None;
-    for (key, value) in options {
+    for (key, value) in &host.storage_opt {
         match key.to_ascii_lowercase().as_str() {
             "size" => size = Some(model::size::parse_binary(value)?),
             _ => return Err(Error::invalid(format!("unknown option {key}"))),

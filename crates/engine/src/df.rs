@@ -4,12 +4,12 @@
 //! containers keep count, what can be reclaimed is what really goes if the unused images go, and garbage is shown.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::PathBuf;
 
 use model::{ChainId, ImageId};
 use store::Container;
 
-use crate::containers::{ContainerSummary, mount_points};
+use crate::containers::ContainerSummary;
 use crate::images::ImageSummary;
 use crate::prune::Survey;
 use crate::{Engine, Result};
@@ -38,10 +38,14 @@ pub struct DiskUsage {
 }
 
 /// A volume.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VolumeUsage {
     /// Its name.
     pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Where its content is.
+    pub mountpoint: PathBuf,
     /// How many containers use it.
     pub links: usize,
     /// Bytes in it.
@@ -82,11 +86,32 @@ impl Engine {
             layers_size: survey.size_of(&used),
             layers_active: survey.size_of(&of_containers),
             containers: self.summarize(&survey.containers)?,
-            volumes: volumes(self.store.path(), &survey.containers)?,
+            volumes: self.volume_usage()?,
             build_cache: self.build_cache_usage(&survey, &directories)?,
             blobs: BlobUsage { count: blobs.len(), size: blobs.iter().map(|(_, size)| size).sum() },
             garbage: garbage.size,
         })
+    }
+
+    /// The volumes, sorted by name.
+    fn volume_usage(&self) -> Result<Vec<VolumeUsage>> {
+        let users = self.volume_users()?;
+        let usage = |volume: store::Volume| {
+            let links = users.of.get(volume.name.as_str()).map_or(0, Vec::len);
+            let size = sys::tree::size(self.store.volumes().data(&volume.name)?)?;
+            Ok(VolumeUsage {
+                mountpoint: self.store.volumes().path(&volume.name),
+                name: volume.name.to_string(),
+                labels: volume.labels.unwrap_or_default(),
+                links,
+                size,
+            })
+        };
+        let volumes = match self.store.volumes().list() {
+            Err(store::Error::BrokenFile { .. }) => self.store.volumes().list_bare()?,
+            other => other?,
+        };
+        volumes.into_iter().map(usage).collect()
     }
 
     fn build_cache_usage(&self, survey: &Survey, directories: &[model::CacheId]) -> Result<BuildCacheUsage> {
@@ -127,28 +152,4 @@ fn images(survey: &Survey) -> Vec<ImageSummary> {
         summary
     };
     listed.iter().map(summary).collect()
-}
-
-/// The local volumes: directories below `volumes/` with a `_data` in them, sorted by name.
-fn volumes(root: &Path, containers: &[Container]) -> Result<Vec<VolumeUsage>> {
-    let all = match sys::dir::open_path(&root.join("volumes")) {
-        Ok(all) => all,
-        Err(e) if e.is_not_found() => return Ok(Vec::new()),
-        Err(e) => return Err(e.into()),
-    };
-    let mut links: BTreeMap<&str, usize> = BTreeMap::new();
-    for mount in containers.iter().flat_map(mount_points).filter(|mount| mount.driver == "local") {
-        *links.entry(mount.name).or_default() += 1;
-    }
-    let mut volumes = Vec::new();
-    for entry in sys::dir::list_sorted(&all)? {
-        let Ok(name) = entry.name.into_string() else { continue };
-        let data =
-            sys::dir::open(&all, name.as_ref()).and_then(|volume| sys::dir::open(volume, "_data".as_ref()));
-        // A file, something else, or gone by now.
-        let Ok(data) = data else { continue };
-        let links = links.get(&*name).copied().unwrap_or_default();
-        volumes.push(VolumeUsage { name, links, size: sys::tree::size(data)? });
-    }
-    Ok(volumes)
 }

@@ -18,6 +18,9 @@ pub enum Error {
     /// Neither an image nor a container of that name or ID.
     #[error("No such object: {0}")]
     NoSuchObject(String),
+    /// No volume of that name.
+    #[error("get {0}: no such volume")]
+    NoSuchVolume(String),
     /// Something else needs or holds what was asked for.
     #[error("{0}")]
     Conflict(String),

@@ -105,7 +105,7 @@ impl Engine {
             put("SizeRw", json!(size.rw));
             put("SizeRootFs", json!(size.root_fs));
         }
-        put("Mounts", self.mounts_of(&container));
+        put("Mounts", self.mount_documents(&container));
         put("Config", serde_json::to_value(container.config()).unwrap_or_default());
         put("NetworkSettings", network_settings(&stored));
         Ok(Value::Object(document))
@@ -130,7 +130,7 @@ impl Engine {
         Ok(json!({"Data": data, "Name": self.driver.name()}))
     }
 
-    fn mounts_of(&self, container: &Container) -> Value {
+    fn mount_documents(&self, container: &Container) -> Value {
         let mounts = mount_points(container).into_iter().map(|mount| {
             let mut document = Map::new();
             let mut put = |key: &str, value: Value| drop(document.insert(key.to_owned(), value));

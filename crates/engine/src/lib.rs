@@ -43,6 +43,7 @@ pub mod remove_image;
 pub mod rename;
 pub mod save;
 pub mod tag;
+pub mod volumes;
 
 use std::path::PathBuf;
 

@@ -100,6 +100,11 @@ impl Engine {
         match step {
             Undo::Discard(id) => Ok(self.driver.discard(&id)?),
             Undo::Release(chain) => self.release_layers(lock, &[chain]).map(drop),
+            Undo::RemoveVolume(name) => {
+                let work = self.store.begin()?;
+                self.remove_unused_volumes(lock, &work, &[name])?;
+                Ok(work.finish()?)
+            }
             Undo::RemoveImage(id) => Ok(self.store.images().remove(lock, &id)?),
             Undo::Unmount { container, mount_id, parent } => {
                 let work = self.store.begin()?;

@@ -1,12 +1,11 @@
 //! Removes what is not used.
 
-mod bolt;
 mod build_cache;
 mod buildkit;
 mod garbage;
 mod survey;
 
-use model::{ContainerId, Digest, ImageId, Timestamp};
+use model::{ContainerId, Digest, ImageId, Timestamp, VolumeName};
 
 use crate::images::{LayerSizes, parents};
 use crate::remove_image::{Plan, Removed};
@@ -23,6 +22,8 @@ pub struct PruneOptions {
     pub all: bool,
     /// Say what would go, and leave it. Works on a root that is open for reading.
     pub dry_run: bool,
+    /// For [`system_prune`](Engine::system_prune): volumes without a name, too.
+    pub volumes: bool,
     /// Only what is older.
     pub until: Option<Timestamp>,
     /// Only what has all these labels (`key` or `key=value`).
@@ -36,6 +37,8 @@ pub struct PruneOptions {
 pub struct Pruned {
     /// Containers.
     pub containers: Vec<ContainerId>,
+    /// Volumes.
+    pub volumes: Vec<VolumeName>,
     /// Names, images and layer chains.
     pub images: Vec<Removed>,
     /// Steps of builds and cache mounts.
@@ -90,6 +93,12 @@ impl Engine {
     /// BuildKit's cache stays.
     pub fn system_prune(&self, options: &PruneOptions) -> Result<Pruned> {
         let mut pruned = self.prune_containers(options)?;
+        if options.volumes {
+            let volumes = self.prune_volumes_without(options, false, &pruned.containers)?;
+            pruned.volumes = volumes.volumes;
+            pruned.reclaimed += volumes.reclaimed;
+            pruned.warnings.extend(volumes.warnings);
+        }
         let images = self.prune_images_without(options, &pruned.containers)?;
         let builds = BuildPruneOptions {
             all: options.all,
@@ -164,7 +173,7 @@ fn prunable(survey: &Survey, options: &PruneOptions) -> Vec<ImageId> {
 
 impl PruneOptions {
     /// Whether the filters let something through.
-    fn takes<'a>(
+    pub(crate) fn takes<'a>(
         &self,
         created: Option<Timestamp>,
         labels: impl Iterator<Item = (&'a String, &'a String)> + Clone,

@@ -48,6 +48,18 @@ pub enum Error {
     #[error("Invalid container name ({0}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
     ContainerName(String),
 
+    /// The name of a volume that breaks the grammar.
+    #[error(
+        "{0:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
+    )]
+    VolumeName(String),
+    /// The name of a volume that is only one letter.
+    #[error("volume name is too short, names should be at least two alphanumeric characters")]
+    VolumeNameShort,
+    /// A volume, bind mount or tmpfs that makes no sense; the text is Docker's.
+    #[error("{0}")]
+    Mount(String),
+
     /// A document that is not the JSON that it should be.
     #[error("invalid {what}: {why}")]
     Json {

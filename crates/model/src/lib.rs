@@ -10,6 +10,8 @@
 //! | [`mod@reference`] | image names as people write them: `busybox`, `acme/x:1.0`, `localhost:5000/x@sha256:…` |
 //! | [`pattern`] | shell patterns on names, with Go's meaning |
 //! | [`config`] | the image configuration, as bytes and as a view; authoring it for commit and import |
+//! | [`mount`] | volumes, bind mounts and tmpfs of containers: as they are asked for and as they are recorded |
+//! | [`volume`] | names of volumes |
 //! | [`manifest`] | OCI and Docker manifests, indexes, descriptors, and the files of an image archive |
 //! | [`platform`] | operating system and processor, and the choice of an image for this machine |
 //! | [`gojson`] | JSON exactly as Go writes it, for every document that we author |
@@ -27,6 +29,7 @@ pub mod gojson;
 pub mod id;
 mod json;
 pub mod manifest;
+pub mod mount;
 pub mod names;
 pub mod pattern;
 pub mod platform;
@@ -35,8 +38,9 @@ pub mod reference;
 pub mod size;
 pub mod time;
 pub mod transport;
+pub mod volume;
 
-pub use config::{ContainerConfig, ImageConfig};
+pub use config::{ContainerConfig, HostConfig, ImageConfig};
 pub use digest::{ChainId, DiffId, Digest, ImageId};
 pub use error::{Error, Result};
 pub use id::{CacheId, ContainerId, LinkId, MountId};
@@ -46,3 +50,4 @@ pub use progress::{Event, Phase, Progress, Silent};
 pub use reference::{AnyReference, Reference};
 pub use time::Timestamp;
 pub use transport::Transport;
+pub use volume::VolumeName;

@@ -13,6 +13,9 @@ use sys::lock::{Lock, Mutual};
 
 use crate::error::{Error, Result};
 
+/// The database of the volumes' labels.
+pub(crate) const VOLUMES: &str = "volumes/metadata.db";
+
 /// A daemon at work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -30,8 +33,7 @@ pub(crate) struct Guard {
 
 /// The databases that are there, below the data root.
 pub(crate) fn databases(root: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> =
-        ["volumes/metadata.db", "network/files/local-kv.db"].map(PathBuf::from).into();
+    let mut found: Vec<PathBuf> = [VOLUMES, "network/files/local-kv.db"].map(PathBuf::from).into();
     if let Ok(dir) = sys::dir::open_path(&root.join("buildkit"))
         && let Ok(names) = crate::small::names(dir)
     {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::{ChainId, ContainerId, Digest, ImageId};
+use model::{ChainId, ContainerId, Digest, ImageId, VolumeName};
 
 use crate::finding::Damage;
 
@@ -110,6 +110,9 @@ pub enum Error {
         /// Who has it.
         id: ContainerId,
     },
+    /// No volume of this name.
+    #[error("get {0}: no such volume")]
+    NoVolume(VolumeName),
     /// An id's prefix that several ids have.
     #[error("multiple IDs found with provided prefix: {0}")]
     ManyIds(String),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use model::{ChainId, ContainerId, ImageId};
+use model::{ChainId, ContainerId, ImageId, VolumeName};
 
 /// Something wrong in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Subject {
     Image(ImageId),
     /// A container.
     Container(ContainerId),
+    /// A volume.
+    Volume(VolumeName),
     /// A name in `repositories.json`, or the file itself if empty.
     Reference(String),
     /// Something without a name of its own: what a crash left, or what nobody knows.

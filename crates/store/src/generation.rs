@@ -2,7 +2,8 @@
 //!
 //! A daemon that starts on a data root leaves traces: it moves `tmp` away, makes a new one, and opens its databases
 //! with a write (moby.md §2). The inode numbers and change times of these are the store's generation. Nothing of ours
-//! touches any of them; scratch files have their place in the private directory for this reason.
+//! touches any of them; scratch files have their place in the private directory for this reason. The one database that
+//! is ours too, that of the volumes, is left out.
 //!
 //! The kernel's boot id belongs to it: index markers are not synced, so after a power cut they may be lost while what
 //! they stand for is not.
@@ -15,7 +16,8 @@ use crate::daemon;
 pub(crate) fn stamp(root: &Path) -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let mut text = format!("boot {}\n", boot.trim());
-    let files = daemon::databases(root).into_iter().chain(["tmp".into(), "engine-id".into()]);
+    let databases = daemon::databases(root).into_iter().filter(|file| file != Path::new(daemon::VOLUMES));
+    let files = databases.chain(["tmp".into(), "engine-id".into()]);
     for file in files {
         let trace = match sys::meta::of_path(&root.join(&file)) {
             Ok(m) => format!("{} {}.{:09} {}", m.ino, m.ctime.secs, m.ctime.nanos, m.dev),

@@ -14,6 +14,7 @@
 //! | [`References`] | names of images | `image/<driver>/repositories.json` |
 //! | [`Distribution`] | which blob holds which layer | `image/<driver>/distribution` |
 //! | [`Containers`] | container documents | `containers` |
+//! | [`Volumes`] | volumes and their labels | `volumes` |
 //! | [`Backrefs`] | who uses a layer, an image, a name | `layercake/index/<driver>` |
 //! | [`Sizes`] | remembered sizes of writable layers | `layercake/sizes` |
 //! | [`Downloads`] | blobs on their way from a registry | `layercake/downloads` |
@@ -34,11 +35,10 @@
 //! A process that dies leaves its work directory with nobody holding its lock. The next command that writes finds it
 //! ([`DataRoot::sweep`]), and knows from the notes what has to be taken back.
 #![forbid(unsafe_code)]
-// The default hostconfig.json is one `json!` of some seventy fields.
-#![recursion_limit = "256"]
 
 mod backrefs;
 mod blobs;
+mod bolt;
 mod build_cache;
 mod commit;
 mod container;
@@ -58,10 +58,12 @@ mod root;
 mod sizes;
 mod small;
 mod sweep;
+mod volumes;
 mod work;
 
 pub use backrefs::{Backrefs, User};
 pub use blobs::Blobs;
+pub use bolt::strings as bolt_strings;
 pub use build_cache::{BuildCache, BuildRecord};
 pub use commit::CommitLock;
 pub use container::{Container, Health, HostConfig, NewContainer, State, Status};
@@ -78,4 +80,5 @@ pub use references::{References, Repositories};
 pub use root::{DataRoot, Mode};
 pub use sizes::Sizes;
 pub use sweep::{Leftovers, Undo};
+pub use volumes::{DATA as VOLUME_DATA, Device, StagedVolume, Volume, Volumes};
 pub use work::{DeadWork, Intent, Work};

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::small::{find_dir, names_in, os};
 use crate::{
     Blobs, BuildCache, Containers, Distribution, Downloads, Images, Layers, Mounts, References, Sizes,
+    Volumes,
 };
 use crate::{daemon, owner, references};
 
@@ -26,7 +27,7 @@ pub(crate) const PRIVATE: &str = "layercake";
 
 /// The directories of the layout with their modes (moby.md §2), parents first; `*` stands for the driver's name. The
 /// driver's own directory is the driver's to make.
-const LAYOUT: [(&str, u32); 18] = [
+const LAYOUT: [(&str, u32); 19] = [
     ("containers", 0o710),
     ("image", 0o700),
     ("image/*", 0o700),
@@ -45,6 +46,7 @@ const LAYOUT: [(&str, u32); 18] = [
     ("layercake/sizes", 0o700),
     ("layercake/work", 0o700),
     ("tmp", 0o700),
+    ("volumes", 0o701),
 ];
 
 /// An open data root, for one storage driver.
@@ -72,6 +74,7 @@ pub(crate) struct Dirs {
     pub(crate) mounts: Option<OwnedFd>,
     pub(crate) layer_tmp: Option<OwnedFd>,
     pub(crate) distribution: Option<OwnedFd>,
+    pub(crate) volumes: Option<OwnedFd>,
 }
 
 impl DataRoot {
@@ -202,6 +205,11 @@ impl DataRoot {
         Containers { root: self }
     }
 
+    /// Volumes.
+    pub fn volumes(&self) -> Volumes<'_> {
+        Volumes { root: self }
+    }
+
     /// Who uses what.
     pub fn backrefs(&self) -> Backrefs<'_> {
         Backrefs { root: self }
@@ -286,6 +294,7 @@ impl Dirs {
             mounts: walk("image/*/layerdb/mounts")?,
             layer_tmp: walk("image/*/layerdb/tmp")?,
             distribution: walk("image/*/distribution")?,
+            volumes: walk("volumes")?,
             root,
         })
     }
@@ -304,6 +313,7 @@ impl Dirs {
             &self.mounts,
             &self.layer_tmp,
             &self.distribution,
+            &self.volumes,
         ];
         all.iter().all(|dir| dir.is_some())
     }

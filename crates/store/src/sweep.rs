@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{CacheId, ChainId, ContainerId, ImageId, MountId};
+use model::{CacheId, ChainId, ContainerId, ImageId, MountId, VolumeName};
 
 use crate::backrefs::User;
 use crate::commit::CommitLock;
@@ -40,6 +40,9 @@ pub enum Undo {
     Release(ChainId),
     /// This image has neither a name nor a user: [`Images::remove`](crate::Images::remove) it.
     RemoveImage(ImageId),
+    /// The container of this anonymous volume is not there: [`Volumes::remove`](crate::Volumes::remove) it, unless
+    /// another one uses it.
+    RemoveVolume(VolumeName),
     /// This entry in `layerdb/mounts` has no container: [`Mounts::remove`](crate::Mounts::remove) it, then discard
     /// the driver's directory and that of its init layer, and release the layer that it stood on.
     Unmount {
@@ -139,6 +142,11 @@ impl DeadWork<'_> {
                 }
                 Intent::Mount { container, mount_id } => {
                     steps.extend(undo_mount(lock.root, container, mount_id)?);
+                }
+                Intent::Volume { container, name } => {
+                    if !lock.root.containers().exists(container)? && lock.root.volumes().exists(name)? {
+                        steps.push(Undo::RemoveVolume(name.clone()));
+                    }
                 }
                 Intent::Image { id } => images.push(*id),
             }

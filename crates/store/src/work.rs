@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use model::{CacheId, ChainId, ContainerId, ImageId, MountId};
+use model::{CacheId, ChainId, ContainerId, ImageId, MountId, VolumeName};
 use sys::OwnedFd;
 use sys::lock::{Lock, Mutual};
 
@@ -40,6 +40,13 @@ pub enum Intent {
         container: ContainerId,
         /// The driver's directory.
         mount_id: MountId,
+    },
+    /// An anonymous volume of a container that is about to be made: if the command dies, it goes with the container.
+    Volume {
+        /// The container.
+        container: ContainerId,
+        /// The volume.
+        name: VolumeName,
     },
     /// An image that is published or removed: if the command dies, it stays only with a name or a user.
     Image {
@@ -255,6 +262,7 @@ fn line(intent: &Intent) -> String {
         Intent::Layer { cache_id, chain: None } => format!("layer - {cache_id}"),
         Intent::Layer { cache_id, chain: Some(chain) } => format!("layer {chain} {cache_id}"),
         Intent::Mount { container, mount_id } => format!("mount {container} {mount_id}"),
+        Intent::Volume { container, name } => format!("volume {container} {name}"),
         Intent::Image { id } => format!("{IMAGE}{id} -"),
     }
 }
@@ -269,6 +277,9 @@ fn parse(line: &str) -> Option<Intent> {
         }
         ("mount", container, mount) => {
             Some(Intent::Mount { container: container.parse().ok()?, mount_id: mount.parse().ok()? })
+        }
+        ("volume", container, name) => {
+            Some(Intent::Volume { container: container.parse().ok()?, name: name.parse().ok()? })
         }
         ("image", id, "-") => Some(Intent::Image { id: id.parse().ok()? }),
         _ => None,

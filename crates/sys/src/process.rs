@@ -80,6 +80,11 @@ pub fn has_unified_cgroups() -> bool {
     fs_info(Path::new("/sys/fs/cgroup")).is_ok_and(|info| info.magic == CGROUP2_MAGIC)
 }
 
+/// The host name, as uname(2) tells it.
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// The kernel's release, such as `6.18.0`.
 pub fn kernel_release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()

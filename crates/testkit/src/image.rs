@@ -16,6 +16,8 @@ pub struct Image {
     pub diff_ids: Option<Vec<String>>,
     /// Names with tags.
     pub tags: Vec<String>,
+    /// The steps that made it, and whether they made no layer; a step for each layer if there are none.
+    pub history: Vec<(String, bool)>,
 }
 
 impl Image {
@@ -41,6 +43,12 @@ impl Image {
         self
     }
 
+    /// Says which steps made it, and of each whether it made no layer.
+    pub fn history(mut self, steps: &[(&str, bool)]) -> Self {
+        self.history = steps.iter().map(|(step, empty)| ((*step).to_owned(), *empty)).collect();
+        self
+    }
+
     /// Adds a name.
     pub fn tag(mut self, name: &str) -> Self {
         self.tags.push(name.to_owned());
@@ -57,8 +65,15 @@ impl Image {
             other => other,
         };
         let created = "2001-09-09T01:46:40Z";
-        let history: Vec<String> =
+        let mut history: Vec<String> =
             diff_ids.iter().map(|_| format!(r#"{{"created":"{created}","created_by":"test"}}"#)).collect();
+        if !self.history.is_empty() {
+            let step = |(by, empty): &(String, bool)| {
+                let empty = if *empty { r#","empty_layer":true"# } else { "" };
+                format!(r#"{{"created":"{created}","created_by":{by:?}{empty}}}"#)
+            };
+            history = self.history.iter().map(step).collect();
+        }
         format!(
             r#"{{"architecture":"{arch}","config":{{"Cmd":["/bin/sh"]}},"created":"{created}","history":[{}],"os":"linux","rootfs":{{"type":"layers","diff_ids":{}}}}}"#,
             history.join(","),

@@ -64,7 +64,7 @@ impl Details {
                 .into_iter()
                 .map(|container| ContainerRow::new(own(container), &show))
                 .collect(),
-            volumes: usage.volumes.into_iter().map(VolumeRow).collect(),
+            volumes: usage.volumes.into_iter().map(VolumeRow::used).collect(),
         }
     }
 }
@@ -77,7 +77,7 @@ fn details(usage: DiskUsage) -> Result<String, Failure> {
          Build cache usage: {build_cache}\n\nCACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n",
         listed("", &image::NAMED_FOR_USAGE, rows.images)?,
         listed("", &container::NAMED_FOR_USAGE, rows.containers)?,
-        listed("", &volume::NAMED, rows.volumes)?,
+        listed("", &volume::NAMED_FOR_USAGE, rows.volumes)?,
     ))
 }
 

@@ -1,8 +1,9 @@
-//! `inspect`: everything about images and containers.
+//! `inspect`: everything about images, containers and volumes.
 
 use engine::{Engine, Error};
 use serde_json::Value;
 
+use super::volume_inspect;
 use crate::context::Context;
 use crate::options::DocumentFormat;
 use crate::output::failure::Failure;
@@ -45,7 +46,7 @@ pub struct ContainerArgs {
     containers: Vec<String>,
 }
 
-/// Prints the documents of containers and images; a name that both have is the container's.
+/// Prints the documents of containers, images and volumes; a name that several have is the first's of these.
 ///
 /// # Errors
 /// The format's, or the engine's.
@@ -54,9 +55,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         "" => any,
         "image" => |engine, name, _| image(engine, name),
         "container" => container,
+        "volume" => |engine, name, _| volume(engine, name),
         other => {
             return Err(Failure::plain(format_args!(
-                "unknown type: {other:?}: must be one of \"container\", \"image\""
+                "unknown type: {other:?}: must be one of \"container\", \"image\", \"volume\""
             )));
         }
     };
@@ -80,7 +82,7 @@ pub fn run_container(args: &ContainerArgs, context: &Context) -> Result<(), Fail
 }
 
 /// Prints what was found, and then fails if something was not.
-fn documents(
+pub(super) fn documents(
     format: &DocumentFormat,
     names: &[String],
     context: &Context,
@@ -110,13 +112,20 @@ fn container(engine: &Engine, name: &str, size: bool) -> Result<Value, Error> {
     engine.inspect_container(&engine.find_container(name)?, size)
 }
 
+fn volume(engine: &Engine, name: &str) -> Result<Value, Error> {
+    Ok(volume_inspect::document(&engine.volume(name)?))
+}
+
 fn any(engine: &Engine, name: &str, size: bool) -> Result<Value, Error> {
     match container(engine, name, size) {
         Err(Error::NoSuchContainer(_)) => {}
         found => return found,
     }
     match image(engine, name) {
-        Err(Error::NoSuchImage(_)) => Err(Error::NoSuchObject(name.to_owned())),
+        Err(Error::NoSuchImage(_)) => match volume(engine, name) {
+            Err(Error::NoSuchVolume(_)) => Err(Error::NoSuchObject(name.to_owned())),
+            found => found,
+        },
         Ok(document) => {
             if size {
                 stdout::complain("WARNING: --size ignored for image");

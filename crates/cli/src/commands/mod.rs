@@ -73,6 +73,12 @@ pub mod tour;
 pub mod umount;
 pub mod union;
 pub mod version;
+pub mod volume;
+pub mod volume_create;
+pub mod volume_inspect;
+pub mod volume_ls;
+pub mod volume_prune;
+pub mod volume_rm;
 
 use crate::output::failure::Failure;
 

@@ -1,4 +1,4 @@
-//! What `image prune`, `container prune` and `system prune` have in common.
+//! What `image prune`, `container prune`, `volume prune` and `system prune` have in common.
 
 use engine::Engine;
 use engine::prune::{PruneOptions, Pruned};
@@ -72,6 +72,7 @@ fn report(pruned: &Pruned, dry: bool) -> String {
         }
     };
     section("Containers", pruned.containers.iter().map(ToString::to_string).collect());
+    section("Volumes", pruned.volumes.iter().map(ToString::to_string).collect());
     section(
         "Images",
         pruned
@@ -83,6 +84,7 @@ fn report(pruned: &Pruned, dry: bool) -> String {
             })
             .collect(),
     );
+    section("build cache objects", pruned.builds.clone());
     section("Garbage", pruned.garbage.clone());
     let total = if dry { "Total reclaimable space" } else { "Total reclaimed space" };
     text + &format!("{total}: {}\n", size::human(pruned.reclaimed))
@@ -99,7 +101,9 @@ mod tests {
         let id = ContainerId::from_random([0xab; 32]);
         let pruned = Pruned {
             containers: vec![id],
+            volumes: vec!["data".parse().unwrap()],
             images: vec![Removed::Untagged("a:1".into()), Removed::Deleted("sha256:1".into())],
+            builds: vec!["0123456789ab".into()],
             garbage: vec!["overlay2/x".into()],
             reclaimed: 3_971_000,
             warnings: Vec::new(),
@@ -107,11 +111,17 @@ mod tests {
         assert_eq!(
             report(&pruned, false),
             format!(
-                "Deleted Containers:\n{id}\n\nDeleted Images:\nuntagged: a:1\ndeleted: sha256:1\n\n\
-                 Deleted Garbage:\noverlay2/x\n\nTotal reclaimed space: 3.971MB\n"
+                "Deleted Containers:\n{id}\n\nDeleted Volumes:\ndata\n\nDeleted Images:\nuntagged: a:1\ndeleted: sha256:1\n\n\
+                 Deleted build cache objects:\n0123456789ab\n\nDeleted Garbage:\noverlay2/x\n\nTotal reclaimed space: 3.971MB\n"
             )
         );
-        let images_only = Pruned { containers: Vec::new(), garbage: Vec::new(), ..pruned };
+        let images_only = Pruned {
+            containers: Vec::new(),
+            volumes: Vec::new(),
+            builds: Vec::new(),
+            garbage: Vec::new(),
+            ..pruned
+        };
         assert_eq!(
             report(&images_only, true),
             "Would delete Images:\nuntagged: a:1\ndeleted: sha256:1\n\nTotal reclaimable space: 3.971MB\n"

@@ -13,7 +13,6 @@ pub struct Args {
     #[arg(short, long)]
     force: bool,
     /// Remove anonymous volumes associated with the container
-    // Containers have no volumes here; scripts give the flag all the same.
     #[arg(short, long)]
     volumes: bool,
     #[command(flatten)]
@@ -29,7 +28,13 @@ pub struct Args {
 /// The engine's.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let engine = context.write()?;
-    let remove = |name: &str| engine.remove_container(&engine.find_container(name)?, args.force);
+    let remove = |name: &str| {
+        let container = engine.find_container(name)?;
+        match args.volumes {
+            true => engine.remove_container_with_volumes(&container, args.force),
+            false => engine.remove_container(&container, args.force),
+        }
+    };
     let removed = each(&args.containers, |name| match remove(name) {
         Ok(()) => stdout::print(&format!("{name}\n")),
         Err(err @ engine::Error::NoSuchContainer(_)) if args.force => {

@@ -24,7 +24,6 @@ pub struct Args {
     #[arg(short, long)]
     force: bool,
     /// Prune anonymous volumes
-    // Containers have no volumes here; scripts give the flag all the same.
     #[arg(long)]
     volumes: bool,
     #[command(flatten)]
@@ -36,7 +35,15 @@ pub struct Args {
 /// # Errors
 /// A filter's, or the engine's.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let options = PruneOptions { all: args.all, dry_run: args.dry_run, ..prune::options(&args.filter)? };
+    let options = PruneOptions {
+        all: args.all,
+        dry_run: args.dry_run,
+        volumes: args.volumes,
+        ..prune::options(&args.filter)?
+    };
+    if args.volumes && options.until.is_some() {
+        return Err(Failure::plain("ERROR: The \"until\" filter is not supported with \"--volumes\""));
+    }
     if args.dry_run {
         return prune::print(&context.read()?.system_prune(&options)?, true);
     }
@@ -51,8 +58,10 @@ fn warning(args: &Args) -> String {
     } else {
         format!("\n  Items to be pruned will be filtered with:\n{filters}")
     };
+    let volumes =
+        if args.volumes { "  - all anonymous volumes not used by at least one container\n" } else { "" };
     format!(
-        "This will remove:\n  - all stopped containers\n  - {images}\n  \
+        "This will remove:\n  - all stopped containers\n{volumes}  - {images}\n  \
          - all files that nothing can use\n{filtered}"
     )
 }
@@ -80,6 +89,7 @@ This will remove:
   - all files that nothing can use
 "
         );
+        args.volumes = true;
         args.all = true;
         args.filter = vec!["label=a=b".parse().unwrap()];
         assert_eq!(
@@ -87,6 +97,7 @@ This will remove:
             "\
 This will remove:
   - all stopped containers
+  - all anonymous volumes not used by at least one container
   - all images without at least one container associated to them
   - all files that nothing can use
 

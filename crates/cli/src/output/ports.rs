@@ -1,4 +1,4 @@
-//! Ports in filters: `80`, `53/udp`, `8000-8010/tcp`.
+//! Ports in filters and flags: `80`, `53/udp`, `8000-8010/tcp`.
 
 use std::collections::BTreeSet;
 
@@ -15,14 +15,22 @@ pub fn of(filters: &Filters, key: &str) -> Result<BTreeSet<String>, Failure> {
         if value.contains(':') {
             return Err(Failure::refused(format_args!("filter for '{key}' should not contain ':': {value}")));
         }
-        let (range, protocol) = value.split_once('/').unwrap_or((value, ""));
-        let protocol = if protocol.is_empty() { "tcp" } else { protocol };
-        let (first, last) = parse(range).map_err(|why| {
+        ports.extend(expand(value).map_err(|why| {
             Failure::refused(format_args!("error while looking up for {key} {value}: {why}"))
-        })?;
-        ports.extend((first..=last).map(|port| format!("{port}/{protocol}")));
+        })?);
     }
     Ok(ports)
+}
+
+/// The ports that a text means, as Docker's documents have them.
+///
+/// # Errors
+/// Why it is no port, in Go's words.
+pub fn expand(text: &str) -> Result<impl Iterator<Item = String>, String> {
+    let (range, protocol) = text.split_once('/').unwrap_or((text, ""));
+    let protocol = if protocol.is_empty() { "tcp" } else { protocol };
+    let (first, last) = parse(range)?;
+    Ok((first..=last).map(move |port| format!("{port}/{protocol}")))
 }
 
 /// One port, or two with `-` between them. The messages are those of Go's library.

@@ -155,8 +155,8 @@ Build Cache     0         0         0B        0B
             layers_active: 3000,
             build_cache: BuildCacheUsage { snapshots: 3, size: 7 },
             volumes: vec![
-                VolumeUsage { name: "a".into(), links: 0, size: 6 },
-                VolumeUsage { name: "b".into(), links: 2, size: 4 },
+                VolumeUsage { name: "a".into(), links: 0, size: 6, ..VolumeUsage::default() },
+                VolumeUsage { name: "b".into(), links: 2, size: 4, ..VolumeUsage::default() },
             ],
             blobs: engine::df::BlobUsage { count: 2, size: 9 },
             garbage: 10,

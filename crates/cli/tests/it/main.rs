@@ -80,6 +80,7 @@ transcripts! {
     system,
     tag,
     union,
+    volumes,
 }
 
 /// `layercake images | head -1` and its like.

@@ -43,6 +43,10 @@ impl Check<'_> {
                 _ => self.leftover(&found)?,
             }
         }
+        for found in store.volumes().check()? {
+            let advice = "restore it from a copy; `layercake volume rm` removes a volume".to_owned();
+            self.found(describe("damaged-volume", &found, Vec::new(), advice), beyond_repair)?;
+        }
         (self.report.images, self.report.containers) = self.affected.counts();
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 
 /// Where entries go, and how.
 #[derive(Debug)]
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// What no name and no link leads out of.
     pub root: &'a Root,
     /// The directory below `root` that is unpacked into, without links.
@@ -35,7 +35,7 @@ pub(super) struct Target<'a> {
 
 /// Makes files of entries. Not durable.
 #[derive(Debug)]
-pub(super) struct Extractor<'a> {
+pub(crate) struct Extractor<'a> {
     target: Target<'a>,
     file: Option<OpenFile>,
     /// Directories with the modes and times that they get at the end.

@@ -8,7 +8,6 @@ use std::path::Path;
 
 use model::{CacheId, ChainId};
 
-use super::bolt;
 use crate::{Error, Result};
 
 /// What BuildKit holds.
@@ -34,7 +33,7 @@ impl BuildKit {
         if file.is_empty() {
             return Ok(Self::Known(HashSet::new())); // as bolt makes it, before its first write
         }
-        let Some(strings) = bolt::strings(&file) else { return Ok(Self::Unreadable) };
+        let Some(strings) = store::bolt_strings(&file) else { return Ok(Self::Unreadable) };
         Ok(Self::Known(
             strings.into_iter().filter_map(|text| String::from_utf8(text.to_vec()).ok()).collect(),
         ))

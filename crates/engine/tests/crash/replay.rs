@@ -209,5 +209,6 @@ macro_rules! replays {
     };
 }
 
-replays!(load load_sharing load_moving_a_name load_several create commit commit_without_a_name import tag rename rm
+replays!(load load_sharing load_moving_a_name load_several create create_with_volumes rm_with_volumes volume_create
+    volume_rm commit commit_without_a_name import tag rename rm
     rm_last_user rmi rmi_sharing rmi_name rmi_child);

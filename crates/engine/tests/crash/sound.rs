@@ -32,6 +32,15 @@ pub fn view(engine: &Engine) -> Vec<String> {
         let files = dump_without(&upper, Without { dir_times: true, times: false });
         view.extend(files.into_iter().map(|file| format!("container {} has {file}", id.short())));
     }
+    for volume in store.volumes().list().unwrap() {
+        let name = volume.name;
+        // The names of anonymous ones are random.
+        let shown = if name.as_str().len() == 64 { "without a name" } else { name.as_str() };
+        let data = store.volumes().path(&name);
+        let files = dump_without(&data, Without { dir_times: true, times: false });
+        let volume = format!("volume {shown} with {:?}", volume.labels);
+        view.extend(files.into_iter().map(|file| format!("{volume} has {file}")));
+    }
     view
 }
 
@@ -72,6 +81,7 @@ fn metadata(engine: &Engine, problems: &mut Vec<String>) {
         store.images().check(),
         store.containers().check(),
         store.references().check(),
+        store.volumes().check(),
     ];
     for finding in findings.map(Result::unwrap).concat() {
         // Users may remove an image with force although a container was created from it.

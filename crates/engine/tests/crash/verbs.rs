@@ -2,9 +2,12 @@
 
 use engine::Engine;
 use engine::commit::CommitOptions;
+use engine::create::CreateOptions;
 use engine::import::ImportOptions;
 use engine::load::Input;
 use engine::remove_image::RemoveImage;
+use engine::volumes::CreateVolume;
+use model::config::{ContainerConfig, Empty};
 use model::progress::Silent;
 
 use crate::shop;
@@ -26,6 +29,10 @@ pub const VERBS: &[Verb] = &[
     Verb { name: "load_moving_a_name", prepare: with_image, act: load_moving_a_name },
     Verb { name: "load_several", prepare: |_| {}, act: load_several },
     Verb { name: "create", prepare: with_image, act: |e| shop::create(e, "new", "a:1").map(drop) },
+    Verb { name: "create_with_volumes", prepare: with_image, act: create_with_volumes },
+    Verb { name: "rm_with_volumes", prepare: with_container_with_volumes, act: remove_with_volumes },
+    Verb { name: "volume_create", prepare: |_| {}, act: create_volume },
+    Verb { name: "volume_rm", prepare: with_volume, act: |e| e.remove_volume("data") },
     Verb { name: "commit", prepare: with_container, act: commit },
     Verb { name: "commit_without_a_name", prepare: with_container, act: commit_without_a_name },
     Verb { name: "import", prepare: |_| {}, act: import },
@@ -57,6 +64,34 @@ fn with_container(engine: &Engine) {
     with_image(engine);
     let id = shop::create(engine, "box", "a:1").unwrap();
     shop::edit(engine, &id);
+}
+
+/// One volume gets the image's content, the other has none.
+fn create_with_volumes(engine: &Engine) -> engine::Result<()> {
+    let volumes = ["/etc", "/data"].map(|path| (path.to_owned(), Empty {}));
+    let config = ContainerConfig { volumes: Some(volumes.into()), ..ContainerConfig::default() };
+    let options =
+        CreateOptions { name: Some("box".into()), image: "a:1".into(), config, ..CreateOptions::default() };
+    engine.create(&options).map(drop)
+}
+
+fn with_container_with_volumes(engine: &Engine) {
+    with_image(engine);
+    create_with_volumes(engine).unwrap();
+}
+
+fn remove_with_volumes(engine: &Engine) -> engine::Result<()> {
+    engine.remove_container_with_volumes(&engine.find_container("box")?, false)
+}
+
+fn create_volume(engine: &Engine) -> engine::Result<()> {
+    let labels = [("a".to_owned(), "b".to_owned())].into();
+    let wanted = CreateVolume { name: Some("data".into()), labels, ..CreateVolume::default() };
+    engine.create_volume(&wanted).map(drop)
+}
+
+fn with_volume(engine: &Engine) {
+    create_volume(engine).unwrap();
 }
 
 /// The container is the last user of some layers.

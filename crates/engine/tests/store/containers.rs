@@ -137,7 +137,7 @@ fn the_working_directory_shows_in_diff_before_the_first_start() {
         world.load(image().archive()).unwrap();
         let options = CreateOptions {
             image: "acme/app:1".to_owned(),
-            workdir: Some("/srv/deep/dir".to_owned()),
+            config: model::ContainerConfig { working_dir: "/srv/deep/dir".to_owned(), ..Default::default() },
             ..Default::default()
         };
         let id = world.engine.create(&options).unwrap().id;

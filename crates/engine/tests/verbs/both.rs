@@ -46,7 +46,7 @@ impl World {
         let options = engine::create::CreateOptions {
             name: Some(name.into()),
             image: format!("{name}-image:1"),
-            cmd: vec!["sh".into()],
+            config: model::ContainerConfig { cmd: Some(vec!["sh".into()]), ..Default::default() },
             ..Default::default()
         };
         self.engine.create(&options).unwrap().id

@@ -62,6 +62,8 @@ fn volumes_are_listed_with_links_and_sizes() {
     testkit::tree::file(world.tmp.path(), "volumes/no-data/x", "x");
     let expected = [("free", 0, 0), ("used", 1, 7)].map(|(name, links, size)| VolumeUsage {
         name: name.into(),
+        labels: Default::default(),
+        mountpoint: world.tmp.path().join("volumes").join(name).join("_data"),
         links,
         size,
     });

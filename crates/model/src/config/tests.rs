@@ -85,7 +85,8 @@ fn a_commit_keeps_platform_and_foreign_history_and_drops_what_was_the_parents_ow
         "rootfs": {"type": "layers"}, "x-own": 2,
     });
     let child: Value =
-        serde_json::from_str(&commit(&parse(&parent.to_string()), &parse(COMMITTED), |_| {}, "", "")).unwrap();
+        serde_json::from_str(&commit(&parse(&parent.to_string()), &parse(COMMITTED), |_| {}, "", ""))
+            .unwrap();
     assert_eq!((&child["variant"], &child["os.version"]), (&json!("v7"), &json!("1")));
     assert_eq!(child["history"][0]["x-note"], json!(1));
     assert_eq!((child.get("author"), child.get("x-own")), (None, None));

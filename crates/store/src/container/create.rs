@@ -1,6 +1,9 @@
 //! A new container's `config.v2.json`.
 
+use std::collections::BTreeMap;
+
 use model::config::ContainerConfig;
+use model::mount::MountPoint;
 use model::{ContainerId, ContainerName, ImageId, Platform, Timestamp};
 use serde_json::{Value, json};
 
@@ -28,6 +31,10 @@ pub struct NewContainer<'a> {
     pub platform: &'a Platform,
     /// The storage driver that has its files.
     pub driver: &'a str,
+    /// The network that it is going to be on: `bridge`, `host`, `none`.
+    pub network: &'a str,
+    /// Its volumes, bind mounts and tmpfs, by their path in it.
+    pub mounts: &'a BTreeMap<String, MountPoint>,
 }
 
 impl NewContainer<'_> {
@@ -41,6 +48,7 @@ impl NewContainer<'_> {
             why: why.to_string(),
         };
         let config = serde_json::to_value(self.config).map_err(json_error)?;
+        let mounts = serde_json::to_value(self.mounts).map_err(json_error)?;
         let mut platform = json!({"architecture": self.platform.architecture, "os": self.platform.os});
         if let Some(variant) = &self.platform.variant {
             platform["variant"] = Value::from(variant.as_str());
@@ -68,7 +76,7 @@ impl NewContainer<'_> {
             "Config": config,
             "Image": self.image.map(|id| id.to_string()).unwrap_or_default(),
             "ImageManifest": null,
-            "NetworkSettings": network_settings(),
+            "NetworkSettings": network_settings(self.network),
             "LogPath": "",
             "Name": self.name.with_slash(),
             "Driver": self.driver,
@@ -77,7 +85,7 @@ impl NewContainer<'_> {
             "RestartCount": 0,
             "HasBeenStartedBefore": false,
             "HasBeenManuallyStopped": false,
-            "MountPoints": {},
+            "MountPoints": mounts,
             "SecretReferences": null,
             "ConfigReferences": null,
             "MountLabel": "",
@@ -96,8 +104,8 @@ impl NewContainer<'_> {
     }
 }
 
-/// On the network `bridge`, not connected yet.
-fn network_settings() -> Value {
+/// On a network, not connected yet.
+fn network_settings(network: &str) -> Value {
     json!({
         "Bridge": "",
         "SandboxID": "",
@@ -106,7 +114,7 @@ fn network_settings() -> Value {
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
         "Networks": {
-            "bridge": {
+            (network): {
                 "IPAMConfig": null,
                 "Links": null,
                 "Aliases": null,

@@ -1,6 +1,6 @@
 //! `hostconfig.json`, as read and as for a new container.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{HOST_CONFIG, encode, object, object_text};
 use crate::error::Result;
@@ -16,13 +16,31 @@ impl HostConfig {
     /// What Docker 28.5 writes for `docker create` without options. The cgroup namespace of such a container is its
     /// own on a host with cgroup v2 and the host's on one with v1.
     pub fn new(cgroup_v2: bool) -> Self {
-        Self { document: default_host_config(if cgroup_v2 { "private" } else { "host" }) }
+        let cgroupns_mode = if cgroup_v2 { "private" } else { "host" }.to_owned();
+        Self::of(&model::HostConfig { cgroupns_mode, ..model::HostConfig::default() })
+    }
+
+    /// The document of a new container.
+    pub fn of(config: &model::HostConfig) -> Self {
+        // All keys are strings, so it has a JSON form.
+        Self { document: object(serde_json::to_value(config).unwrap_or_default()) }
     }
 
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, Damage> {
         let text = object_text(HOST_CONFIG, bytes)?;
         let document = serde_json::from_str(&text).map_err(|e| Damage::invalid(HOST_CONFIG, e))?;
         Ok(Self { document })
+    }
+
+    /// What the document says. As in Go, `null` and what is not there are the default.
+    ///
+    /// # Errors
+    /// [`model::Error::Json`] for a field of another type than Docker's.
+    pub fn view(&self) -> Result<model::HostConfig> {
+        let set = self.document.iter().filter(|(_, value)| !value.is_null());
+        let set: Map<String, Value> = set.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let read = serde_json::from_value(Value::Object(set));
+        Ok(read.map_err(|e| model::Error::Json { what: HOST_CONFIG, why: e.to_string() })?)
     }
 
     /// The document as it is stored: Go's JSON, and a newline.
@@ -49,90 +67,22 @@ impl HostConfig {
     }
 }
 
-fn default_host_config(cgroup_namespace: &str) -> Map<String, Value> {
-    let (masked, read_only) = (&MASKED_PATHS[..], &READ_ONLY_PATHS[..]);
-    object(json!({
-        "Binds": null,
-        "ContainerIDFile": "",
-        "LogConfig": {"Type": "json-file", "Config": {}},
-        "NetworkMode": "bridge",
-        "PortBindings": {},
-        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
-        "AutoRemove": false,
-        "VolumeDriver": "",
-        "VolumesFrom": null,
-        "ConsoleSize": [0, 0],
-        "CapAdd": null,
-        "CapDrop": null,
-        "CgroupnsMode": cgroup_namespace,
-        "Dns": [],
-        "DnsOptions": [],
-        "DnsSearch": [],
-        "ExtraHosts": null,
-        "GroupAdd": null,
-        "IpcMode": "private",
-        "Cgroup": "",
-        "Links": null,
-        "OomScoreAdj": 0,
-        "PidMode": "",
-        "Privileged": false,
-        "PublishAllPorts": false,
-        "ReadonlyRootfs": false,
-        "SecurityOpt": null,
-        "UTSMode": "",
-        "UsernsMode": "",
-        "ShmSize": 64 << 20,
-        "Runtime": "runc",
-        "Isolation": "",
-        "CpuShares": 0,
-        "Memory": 0,
-        "NanoCpus": 0,
-        "CgroupParent": "",
-        "BlkioWeight": 0,
-        "BlkioWeightDevice": [],
-        "BlkioDeviceReadBps": [],
-        "BlkioDeviceWriteBps": [],
-        "BlkioDeviceReadIOps": [],
-        "BlkioDeviceWriteIOps": [],
-        "CpuPeriod": 0,
-        "CpuQuota": 0,
-        "CpuRealtimePeriod": 0,
-        "CpuRealtimeRuntime": 0,
-        "CpusetCpus": "",
-        "CpusetMems": "",
-        "Devices": [],
-        "DeviceCgroupRules": null,
-        "DeviceRequests": null,
-        "MemoryReservation": 0,
-        "MemorySwap": 0,
-        "MemorySwappiness": null,
-        "OomKillDisable": false,
-        "PidsLimit": null,
-        "Ulimits": [],
-        "CpuCount": 0,
-        "CpuPercent": 0,
-        "IOMaximumIOps": 0,
-        "IOMaximumBandwidth": 0,
-        "MaskedPaths": masked,
-        "ReadonlyPaths": read_only,
-    }))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_reads_what_was_written_and_nulls() {
+        let mut config = model::HostConfig { memory: 5, ..model::HostConfig::default() };
+        config.binds = Some(vec!["a:/b".to_owned()]);
+        let mut document = HostConfig::of(&config);
+        assert_eq!(document.view().unwrap(), config);
+        // A `null` in a field that is no list: older daemons write some.
+        document.set("Devices", Value::Null);
+        document.set("Dns", Value::Null);
+        document.set("KernelMemory", Value::from(0));
+        assert_eq!(document.view().unwrap(), config);
+        document.set("Memory", Value::from("much"));
+        assert!(document.view().is_err());
+    }
 }
-
-/// Paths that a container does not get to see. A daemon takes them from here at every start of the container.
-const MASKED_PATHS: [&str; 12] = [
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-];
-
-/// Paths that it may read only.
-const READ_ONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];

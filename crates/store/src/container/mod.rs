@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use model::config::{ContainerConfig, Empty};
+use model::mount::MountPoint;
 use model::{ContainerId, ContainerName, ImageId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -142,6 +143,18 @@ impl Container {
     pub fn networks(&self) -> impl Iterator<Item = &String> {
         let settings = self.fields.network_settings.iter();
         settings.filter_map(|settings| settings.networks.as_ref()).flat_map(BTreeMap::keys)
+    }
+
+    /// Its volumes and bind mounts, by the path in the container, as this version knows them.
+    ///
+    /// # Errors
+    /// [`Error::BrokenContainer`] for one that has another form than Docker's.
+    pub fn mounts(&self) -> Result<BTreeMap<String, MountPoint>> {
+        let damaged = |e| Error::BrokenContainer { id: self.fields.id, damage: Damage::invalid(CONFIG, e) };
+        let point = |(path, value): (&String, &Value)| {
+            Ok((path.clone(), serde_json::from_value(value.clone()).map_err(damaged)?))
+        };
+        self.mount_points().map(point).collect()
     }
 
     /// Its volumes and bind mounts, by the path in the container.

@@ -27,6 +27,7 @@ fn a_new_root_has_dockers_directories_and_modes() {
         ("image/overlay2/repositories.json", 0o600),
         ("layercake", 0o700),
         ("tmp", 0o700),
+        ("volumes", 0o701),
     ] {
         assert_eq!(mode(&path.join(below)), expected, "{below}");
     }
@@ -97,7 +98,6 @@ fn stores_of_different_owners_never_mix() {
 #[test]
 fn a_live_daemon_leaves_reading_and_refuses_writing() {
     let world = World::new();
-    std::fs::create_dir(world.path().join("volumes")).unwrap();
     std::fs::write(world.path().join("volumes/metadata.db"), "").unwrap();
     let before = world.reopen(Mode::Write);
     let volumes = sys::dir::open_path(&world.path().join("volumes")).unwrap();

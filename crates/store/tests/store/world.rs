@@ -160,6 +160,8 @@ pub fn document(id: ContainerId, name: &str, image: Option<ImageId>) -> Containe
         image,
         platform: &Platform::new("linux", "amd64", None),
         driver: DRIVER,
+        network: "bridge",
+        mounts: &Default::default(),
     }
     .document()
     .unwrap()
@@ -239,6 +241,7 @@ pub fn sweep(root: &DataRoot) -> store::Result<()> {
         for step in dead.undo(&lock)? {
             match step {
                 store::Undo::Discard(id) => discard(root, id),
+                store::Undo::RemoveVolume(name) => root.volumes().remove(&lock, &work, &name)?,
                 store::Undo::RemoveImage(id) => root.images().remove(&lock, &id)?,
                 store::Undo::Release(chain) => removing.extend(release(root, &lock, Some(chain))?),
                 store::Undo::Unmount { container, parent, mount_id } => {

@@ -1,45 +1,79 @@
-//! Reads the files of the key-value store bolt, in which BuildKit keeps what it knows.
+//! Files of the key-value store bolt, in which Docker keeps what it knows of volumes, and BuildKit of its cache.
 //!
 //! A file is a row of pages (bolt's `page.go`, `bucket.go`). Two meta pages at its start say which page is the root of
 //! the tree; the newer one with a right check sum counts. A tree has branch pages, whose entries lead to other pages,
 //! and leaf pages, whose entries are keys and values. A value can be a tree of its own: a bucket, small ones within
 //! the value. All numbers are little-endian here; bolt writes those of the machine.
+//!
+//! Reading here, writing in `write`.
 
-use std::collections::HashSet;
+mod write;
+
+use std::collections::{BTreeMap, HashSet};
+
+pub(crate) use write::{empty, replace_bucket};
 
 const MAGIC: u32 = 0xED0C_DAED;
 const VERSION: u32 = 2;
 const PAGE_HEADER: usize = 16;
 /// Bytes of an entry's fixed part, in branch and leaf pages alike.
 const ENTRY: usize = 16;
+/// Bytes of a bucket's fixed part: the number of its root page and a counter.
+const BUCKET: usize = 16;
 const BRANCH: u16 = 0x01;
 const LEAF: u16 = 0x02;
 const META: u16 = 0x04;
+const FREE_LIST: u16 = 0x10;
 const IS_BUCKET: u32 = 0x01;
 /// Deeper than any tree or nest of buckets that there is.
 const MAX_DEPTH: usize = 64;
 
+/// The pairs of one bucket.
+pub(crate) type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
+
 /// All keys and all values of a file, whatever bucket they are in. `None` if it is no bolt file, or a damaged one.
-pub(super) fn strings(file: &[u8]) -> Option<HashSet<&[u8]>> {
-    // The page size is the machine's, and stands in the first meta page: the second one is at a place it tells.
-    let sizes = [meta(file, 0).map(|meta| meta.page_size), Some(4096), Some(16384), Some(65536)];
-    let (first, second) = (meta(file, 0), sizes.into_iter().flatten().find_map(|size| meta(file, size)));
-    let newest = [first, second].into_iter().flatten().max_by_key(|meta| meta.transaction)?;
-    let mut reader = Reader {
-        file,
-        page_size: newest.page_size,
-        budget: file.len() / newest.page_size,
-        found: HashSet::new(),
-    };
-    reader.page(newest.root, 0)?;
-    Some(reader.found)
+pub fn strings(file: &[u8]) -> Option<HashSet<&[u8]>> {
+    let meta = newest(file)?;
+    let mut reader = Reader::new(file, &meta);
+    let mut found = HashSet::new();
+    let root = reader.tree(meta.root, 0)?;
+    reader.strings(&root, 0, &mut found)?;
+    Some(found)
 }
 
-#[derive(Clone, Copy)]
+/// The pairs of the bucket `name` at the top, none if there is no such bucket. `None` if it is no bolt file, or a
+/// damaged one.
+pub(crate) fn bucket(file: &[u8], name: &[u8]) -> Option<Pairs> {
+    let meta = newest(file)?;
+    let mut reader = Reader::new(file, &meta);
+    let root = reader.tree(meta.root, 0)?;
+    match root.iter().find(|entry| entry.is_bucket && entry.key == name) {
+        None => Some(Pairs::new()),
+        Some(entry) => {
+            let pairs = reader.bucket(entry.value, 1)?.into_iter();
+            Some(pairs.map(|entry| (entry.key.to_vec(), entry.value.to_vec())).collect())
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
 struct Meta {
     page_size: usize,
+    /// The root page of the tree.
     root: u64,
+    /// The page that lists the pages that nobody uses; none if it is no page's number.
+    free_list: u64,
+    /// The first page that was never used.
+    end: u64,
     transaction: u64,
+}
+
+/// The meta page that counts. The page size is the machine's, and stands in the first one: the second one is at a place
+/// that it tells.
+fn newest(file: &[u8]) -> Option<Meta> {
+    let sizes = [meta(file, 0).map(|meta| meta.page_size), Some(4096), Some(16384), Some(65536)];
+    let (first, second) = (meta(file, 0), sizes.into_iter().flatten().find_map(|size| meta(file, size)));
+    [first, second].into_iter().flatten().max_by_key(|meta| meta.transaction)
 }
 
 /// The meta page at an offset, if there is a sound one.
@@ -51,7 +85,21 @@ fn meta(file: &[u8], offset: usize) -> Option<Meta> {
         && u32_at(body, 4)? == VERSION
         && u64_at(body, 56)? == fnv1a(&body[..56]);
     let page_size = usize::try_from(u32_at(body, 8)?).ok().filter(|size| (512..=1 << 20).contains(size))?;
-    sound.then_some(Meta { page_size, root: u64_at(body, 16)?, transaction: u64_at(body, 48)? })
+    sound.then_some(Meta {
+        page_size,
+        root: u64_at(body, 16)?,
+        free_list: u64_at(body, 32)?,
+        end: u64_at(body, 40)?,
+        transaction: u64_at(body, 48)?,
+    })
+}
+
+/// A pair of a tree, or a bucket in it.
+#[derive(Debug, Clone, Copy)]
+struct Entry<'a> {
+    is_bucket: bool,
+    key: &'a [u8],
+    value: &'a [u8],
 }
 
 struct Reader<'a> {
@@ -59,18 +107,44 @@ struct Reader<'a> {
     page_size: usize,
     /// Pages that may still be read: no page of a sound file is read twice.
     budget: usize,
-    found: HashSet<&'a [u8]>,
+    /// The pages that were read, those included that go on behind their first.
+    pages: HashSet<u64>,
 }
 
 impl<'a> Reader<'a> {
-    fn page(&mut self, id: u64, depth: usize) -> Option<()> {
+    fn new(file: &'a [u8], meta: &Meta) -> Self {
+        let page_size = meta.page_size;
+        Self { file, page_size, budget: file.len() / page_size, pages: HashSet::new() }
+    }
+
+    /// The entries of the tree whose root is this page, in order.
+    fn tree(&mut self, root: u64, depth: usize) -> Option<Vec<Entry<'a>>> {
+        let mut found = Vec::new();
+        self.page(root, depth, &mut found)?;
+        Some(found)
+    }
+
+    fn page(&mut self, id: u64, depth: usize, found: &mut Vec<Entry<'a>>) -> Option<()> {
         self.budget = self.budget.checked_sub(1)?;
+        let page = self.take(id)?;
+        self.entries(page, depth, found)
+    }
+
+    /// The bytes from a page on, which counts as read.
+    fn take(&mut self, id: u64) -> Option<&'a [u8]> {
         let start = usize::try_from(id).ok()?.checked_mul(self.page_size)?;
-        self.entries(self.file.get(start..)?, depth)
+        let page = self.file.get(start..)?;
+        let behind = u64::from(u32_at(page, 12)?);
+        let pages = u64::try_from(self.file.len() / self.page_size).ok()?;
+        if id.checked_add(behind)? >= pages {
+            return None;
+        }
+        self.pages.extend(id..=id + behind);
+        Some(page)
     }
 
     /// Reads a page whose bytes begin here; they may go on for several page sizes.
-    fn entries(&mut self, page: &'a [u8], depth: usize) -> Option<()> {
+    fn entries(&mut self, page: &'a [u8], depth: usize, found: &mut Vec<Entry<'a>>) -> Option<()> {
         if depth > MAX_DEPTH {
             return None;
         }
@@ -78,19 +152,14 @@ impl<'a> Reader<'a> {
         for entry in (0..count).map(|n| PAGE_HEADER + n * ENTRY) {
             let entry = page.get(entry..)?;
             match kind {
-                BRANCH => self.page(u64_at(entry, 8)?, depth + 1)?,
+                BRANCH => self.page(u64_at(entry, 8)?, depth + 1, found)?,
                 LEAF => {
                     let [flags, at, key, value] =
                         [u32_at(entry, 0)?, u32_at(entry, 4)?, u32_at(entry, 8)?, u32_at(entry, 12)?];
                     let rest = entry.get(usize::try_from(at).ok()?..)?;
                     let (key, rest) = rest.split_at_checked(usize::try_from(key).ok()?)?;
                     let value = rest.get(..usize::try_from(value).ok()?)?;
-                    self.found.insert(key);
-                    if flags & IS_BUCKET == 0 {
-                        self.found.insert(value);
-                    } else {
-                        self.bucket(value, depth + 1)?;
-                    }
+                    found.push(Entry { is_bucket: flags & IS_BUCKET != 0, key, value });
                 }
                 _ => return None,
             }
@@ -98,12 +167,33 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    /// A bucket is the number of its root page and a counter; number 0 stands for a page that follows right here.
-    fn bucket(&mut self, value: &'a [u8], depth: usize) -> Option<()> {
+    /// The entries of a bucket: the number of its root page and a counter; number 0 stands for a page that follows
+    /// right here.
+    fn bucket(&mut self, value: &'a [u8], depth: usize) -> Option<Vec<Entry<'a>>> {
         match u64_at(value, 0)? {
-            0 => self.entries(value.get(16..)?, depth),
-            root => self.page(root, depth),
+            0 => {
+                let mut found = Vec::new();
+                self.entries(value.get(BUCKET..)?, depth, &mut found)?;
+                Some(found)
+            }
+            root => self.tree(root, depth),
         }
+    }
+
+    fn strings(&mut self, entries: &[Entry<'a>], depth: usize, found: &mut HashSet<&'a [u8]>) -> Option<()> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        for entry in entries {
+            found.insert(entry.key);
+            if entry.is_bucket {
+                let inner = self.bucket(entry.value, depth + 1)?;
+                self.strings(&inner, depth + 1, found)?;
+            } else {
+                found.insert(entry.value);
+            }
+        }
+        Some(())
     }
 }
 
