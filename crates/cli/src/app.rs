@@ -8,9 +8,9 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    check, commit, completion, container, cp, create, diff, export, history, image, images, import, info,
-    inspect, load, login, logout, manifest, mount, ps, pull, push, reclaim, rename, rm, rmi, save, system,
-    tag, tour, umount, union, version, volume,
+    build, builder, check, commit, completion, container, cp, create, diff, export, history, image, images,
+    import, info, inspect, load, login, logout, manifest, mount, ps, pull, push, reclaim, rename, rm, rmi,
+    save, system, tag, tour, umount, union, version, volume,
 };
 use crate::context::{Context, Globals};
 use crate::output::failure::Failure;
@@ -34,6 +34,8 @@ struct App {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(Box<build::Args>),
+    Builder(builder::Args),
     Check(check::Args),
     Commit(commit::Args),
     Completion(completion::Args),
@@ -83,6 +85,8 @@ enum Command {
 impl Command {
     fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
+            Self::Build(args) => build::run(args, context),
+            Self::Builder(args) => builder::run(args, context),
             Self::Check(args) => check::run(args, context),
             Self::Commit(args) => commit::run(args, context),
             Self::Completion(args) => completion::run(args),

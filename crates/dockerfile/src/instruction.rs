@@ -229,22 +229,28 @@ pub enum Invocation {
 }
 
 impl Run {
+    /// The here-document that is all of the command, and so a script.
+    pub fn script(&self) -> Option<&str> {
+        self.only_document().map(|document| document.content.as_str())
+    }
+
+    fn only_document(&self) -> Option<&Heredoc> {
+        match (&self.command, self.heredocs.as_slice()) {
+            (Command::Shell(text), [only]) if crate::lines::heredoc_word(text).is_some() => Some(only),
+            _ => None,
+        }
+    }
+
     /// How it is carried out: a here-document that is all of the command is the script, any other is left to the shell.
     pub fn invocation(&self) -> Invocation {
-        let text = match &self.command {
-            Command::Exec(words) => return Invocation::Exec(words.clone()),
-            Command::Shell(text) => text,
-        };
-        match self.heredocs.as_slice() {
-            [] => Invocation::Shell(text.clone()),
-            [only] if crate::lines::heredoc_word(text).is_some() => {
-                if only.content.starts_with("#!") {
-                    return Invocation::Script { name: only.name.clone(), content: only.data() };
-                }
-                Invocation::Shell(only.data())
+        match (&self.command, self.only_document()) {
+            (Command::Exec(words), _) => Invocation::Exec(words.clone()),
+            (_, Some(script)) if script.content.starts_with("#!") => {
+                Invocation::Script { name: script.name.clone(), content: script.data() }
             }
-            several => {
-                let documents = several.iter().map(|it| format!("\n{}{}", it.content, it.name));
+            (_, Some(script)) => Invocation::Shell(script.data()),
+            (Command::Shell(text), None) => {
+                let documents = self.heredocs.iter().map(|it| format!("\n{}{}", it.content, it.name));
                 Invocation::Shell(text.clone() + &documents.collect::<String>())
             }
         }

@@ -114,17 +114,12 @@ impl Globals {
 
     /// The scope at the beginning of a stage whose base is an image with this environment (`NAME=value`).
     pub fn stage(&self, environment: &[String]) -> Scope {
-        let variables = environment.iter().map(|line| {
-            let (name, value) = line.split_once('=').unwrap_or((line, ""));
-            (name.to_owned(), value.to_owned())
-        });
-        let mut scope = Scope { globals: self.clone(), variables: Vec::new(), arguments: Vec::new() };
-        variables.for_each(|(name, value)| scope.set(&name, &value));
-        scope
+        let empty = Scope { globals: self.clone(), variables: Vec::new(), arguments: Vec::new() };
+        empty.for_stage_above(environment)
     }
 }
 
-/// The variables at a step of a stage. A stage on top of another one begins with a clone of that one's last.
+/// The variables at a step of a stage.
 #[derive(Debug, Clone)]
 pub struct Scope {
     globals: Globals,
@@ -134,6 +129,17 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The scope at the beginning of a stage on top of the one that this is the last of, whose image has this environment
+    /// (`NAME=value`). `ARG`s stay, but where the image has a variable of the same name, that one counts.
+    pub fn for_stage_above(&self, environment: &[String]) -> Scope {
+        let mut scope = self.clone();
+        for line in environment {
+            let (name, value) = line.split_once('=').unwrap_or((line, ""));
+            scope.set(name, value);
+        }
+        scope
+    }
+
     /// Does an `ARG`, and gives the text of its entry in the history: `ARG a=1 b`.
     ///
     /// A value that was given goes before the default, and that before the global variable of the same name.
@@ -208,7 +214,14 @@ impl Scope {
 
     /// A step as progress shows it: its line, the name in upper case, variables replaced.
     pub fn shown(&self, step: &Step) -> String {
-        let line = step.original.trim();
+        let mut line = step.original.trim().to_owned();
+        if let Instruction::Run(run) = &step.instruction
+            && let Some(script) = run.script()
+        {
+            let mut lines = script.trim().lines();
+            let more = if lines.clone().count() > 1 { "..." } else { "" };
+            line += &format!(" ({}{more})", lines.next().unwrap_or_default());
+        }
         let get = |name: &str| self.value(name);
         let mut expander = Expander::new(self.globals.escape, &get);
         if matches!(step.instruction, Instruction::Run(_)) {
@@ -216,7 +229,7 @@ impl Scope {
             expander.quotes = Quotes::Keep;
             expander.keep_unset = true;
         }
-        let text = expander.word(line).unwrap_or_else(|_| line.to_owned());
+        let text = expander.word(&line).unwrap_or(line);
         match text.split_once(char::is_whitespace) {
             Some((name, rest)) => format!("{} {rest}", name.to_uppercase()),
             None => text.to_uppercase(),

@@ -115,6 +115,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The lines of the Dockerfile that a build's error is about, as BuildKit shows them; ends in a newline.
+    pub fn excerpt(&self) -> Option<&str> {
+        match self {
+            Self::Dockerfile(error) => Some(&error.excerpt),
+            Self::Step { excerpt, .. } => Some(excerpt),
+            _ => None,
+        }
+    }
+
     pub(crate) fn invalid(text: impl Into<String>) -> Self {
         Self::Invalid(text.into())
     }

@@ -34,6 +34,9 @@ macro_rules! group {
     };
 }
 
+pub mod build;
+pub mod builder;
+pub mod builder_prune;
 pub mod check;
 pub mod commit;
 pub mod completion;

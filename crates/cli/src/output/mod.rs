@@ -5,6 +5,7 @@
 //! ([`inspect`]). What goes wrong becomes a [`failure::Failure`], with Docker's words and exit code.
 
 pub mod archive;
+pub mod build;
 pub mod failure;
 pub mod filter;
 pub mod help;

@@ -20,7 +20,6 @@ mod real_verbs;
 mod registry;
 mod said;
 mod to_docker;
-mod volumes;
 mod witness;
 mod world;
 

@@ -79,8 +79,7 @@ impl Image {
             Instruction::Expose(words) => {
                 let ports = ports(words, scope)?;
                 config.exposed_ports.extend(ports.iter().map(|port| (port.clone(), Empty {})));
-                let set: Vec<String> = ports.iter().map(|port| format!("{port}:{{}}")).collect();
-                format!("EXPOSE map[{}]", set.join(" "))
+                format!("EXPOSE [{}]", ports.join(" "))
             }
             Instruction::Healthcheck(check) => {
                 config.healthcheck = Some(check.clone());

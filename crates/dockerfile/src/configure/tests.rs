@@ -31,7 +31,7 @@ fn the_history_is_buildkits() {
             "WORKDIR /w",
             "WORKDIR /w/u",
             "USER 1:2",
-            "EXPOSE map[80/tcp:{} 80/udp:{} 81/tcp:{} 90/tcp:{}]",
+            "EXPOSE [80/tcp 80/udp 81/tcp 90/tcp]",
             "VOLUME [/d [/e]",
             "STOPSIGNAL SIGTERM",
             "SHELL [/bin/bash -c]",

@@ -70,7 +70,7 @@ pub fn triggers(triggers: &[String], from: Span) -> Result<Vec<Step>> {
             return refuse("onbuild trigger should be a single expression");
         };
         let instruction = instruction(&Raw::of(&line.text), &line.heredocs, '\\')?;
-        steps.push(Step { instruction, original: line.text.trim().to_owned(), span: from });
+        steps.push(Step { instruction, original: format!("ONBUILD {}", line.text.trim()), span: from });
     }
     Ok(steps)
 }

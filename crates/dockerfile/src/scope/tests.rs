@@ -69,10 +69,11 @@ fn proxies_need_no_arg() {
 
 #[test]
 fn steps_are_shown_with_their_variables() {
-    let file = parse("d", b"FROM a\nENV V=v\nrun echo \"$V\" $PWD\ncopy \"a\" /$V\n").unwrap();
+    let text = "FROM a\nENV V=v\nrun echo \"$V\" $PWD\ncopy \"a\" /$V\nRUN <<E\n\na\nb\nE\n";
+    let file = parse("d", text.as_bytes()).unwrap();
     let (scope, _) = walk("FROM a\nENV V=v", &[]);
     let shown: Vec<String> = file.stages[0].steps[1..].iter().map(|step| scope.shown(step)).collect();
-    assert_eq!(shown, ["RUN echo \"v\" $PWD", "COPY a /v"]);
+    assert_eq!(shown, ["RUN echo \"v\" $PWD", "COPY a /v", "RUN <<E (a...)"]);
 }
 
 #[test]
@@ -83,4 +84,12 @@ fn a_default_that_cannot_be_expanded_is_shown_with_its_line() {
         (error.span.first, error.to_string().as_str()),
         (1, "failed to process \"${B:?unset}\": B: unset")
     );
+}
+
+#[test]
+fn a_stage_above_keeps_arguments_unless_the_image_says_otherwise() {
+    let (below, _) = walk("FROM a\nARG A=1 B=2\nENV A=env\nARG A=3\n", &[]);
+    assert_eq!(below.expand("$A$B").unwrap(), "32");
+    let above = below.for_stage_above(&["BASE=b".to_owned(), "A=env".to_owned()]);
+    assert_eq!(above.expand("$A$B$BASE").unwrap(), "env2b");
 }

@@ -145,8 +145,7 @@ impl Engine {
         let vertices = Vertices::new(progress);
         let shown = format!("[internal] load build definition from {}", options.name);
         let file = vertices.done(&shown, |vertex| {
-            let size = model::size::human(options.dockerfile.len() as u64);
-            vertex.output(format!("transferring dockerfile: {size} done\n").as_bytes());
+            vertex.status("transferring dockerfile:", options.dockerfile.len() as u64, None);
             Ok(dockerfile::parse(&options.name, &options.dockerfile)?)
         })?;
         for warning in &file.warnings {

@@ -39,7 +39,12 @@ impl State {
         scope: impl FnOnce(&[String]) -> Scope,
     ) -> Self {
         let view = base.view();
-        let config = view.config.clone().unwrap_or_default();
+        let mut config = view.config.clone().unwrap_or_default();
+        // As BuildKit: a search path is always there.
+        let env = config.env.get_or_insert_default();
+        if !env.iter().any(|line| line.starts_with("PATH=")) {
+            env.push(DEFAULT_PATH.to_owned());
+        }
         let scope = scope(config.env.as_deref().unwrap_or_default());
         let author = Some(view.author.clone()).filter(|author| !author.is_empty());
         Self {
@@ -55,7 +60,8 @@ impl State {
     /// Another stage, finished (`FROM stage`).
     pub fn on_top_of(stage: &State) -> Self {
         let image = Image { author: stage.image.author.clone(), ..Image::new(stage.image.config.clone()) };
-        Self { image, ..stage.clone() }
+        let scope = stage.scope.for_stage_above(image.config.env.as_deref().unwrap_or_default());
+        Self { image, scope, ..stage.clone() }
     }
 
     /// Notes a step that made a layer.
