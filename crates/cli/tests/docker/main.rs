@@ -20,6 +20,7 @@ mod real_verbs;
 mod registry;
 mod said;
 mod to_docker;
+mod volumes;
 mod witness;
 mod world;
 

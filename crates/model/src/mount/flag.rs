@@ -138,8 +138,10 @@ fn bind(mount: &mut Mount) -> &mut BindOptions {
     mount.bind_options.get_or_insert_default()
 }
 
+/// Docker's client never leaves out the driver when it says something of a volume.
 fn volume(mount: &mut Mount) -> &mut VolumeOptions {
-    mount.volume_options.get_or_insert_default()
+    let driver_config = Some(DriverConfig::default());
+    mount.volume_options.get_or_insert(VolumeOptions { driver_config, ..VolumeOptions::default() })
 }
 
 fn driver(mount: &mut Mount) -> &mut DriverConfig {
