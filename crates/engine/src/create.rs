@@ -112,6 +112,8 @@ impl Engine {
             Some(name) => name,
             None => self.random_name()?,
         };
+        // Before anything is published that would stay.
+        self.store.containers().require_free(&lock, &name, &id)?;
         let staged = self.store.containers().stage(&work, new(&name)?, &host)?;
         staged.sync()?;
         self.driver.publish(&stage, &[mount_id.init().into(), mount_id.into()])?;

@@ -275,6 +275,14 @@ impl Containers<'_> {
         }
     }
 
+    /// Whether the name is free for a new container, while the lock is held.
+    ///
+    /// # Errors
+    /// [`Error::NameInUse`], system calls.
+    pub fn require_free(&self, _lock: &CommitLock<'_>, name: &ContainerName, id: &ContainerId) -> Result<()> {
+        self.refuse_taken(&name.with_slash(), id)
+    }
+
     fn refuse_taken(&self, name: &str, id: &ContainerId) -> Result<()> {
         match self.root.backrefs().of_name(name)?.iter().find(|other| *other != id) {
             None => Ok(()),

@@ -12,4 +12,5 @@ mod export;
 mod images;
 mod prune;
 mod remove_image;
+mod volumes;
 mod world;
