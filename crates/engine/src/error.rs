@@ -69,6 +69,16 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// A base image cannot be had.
+    #[error("{name}: failed to resolve source metadata for {canonical}: {source}")]
+    Base {
+        /// Its name.
+        name: String,
+        /// Its name in full.
+        canonical: String,
+        /// Why.
+        source: Box<Error>,
+    },
     /// A part of a build was not carried out because another failed.
     #[error("canceled")]
     BuildCanceled,
@@ -171,7 +181,9 @@ impl Error {
                 e.is_full()
             }
             Self::Driver(e) => e.is_full(),
-            Self::Layer { source, .. } | Self::Step { source, .. } => source.is_full(),
+            Self::Layer { source, .. } | Self::Step { source, .. } | Self::Base { source, .. } => {
+                source.is_full()
+            }
             other => {
                 let causes = std::iter::successors(std::error::Error::source(other), |cause| cause.source());
                 causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(|e| {

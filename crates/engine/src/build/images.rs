@@ -13,7 +13,7 @@ use super::copy::Fetched;
 use super::options::BuildOptions;
 use super::vertices::{Ended, Vertex, Vertices};
 use crate::pull::PullOptions;
-use crate::{Engine, Result};
+use crate::{Engine, Error, Result};
 
 /// The images of a build, each asked for once.
 pub(super) struct Images<'a> {
@@ -43,7 +43,14 @@ impl<'a> Images<'a> {
             return Ok(config.clone());
         }
         let shown = format!("[internal] load metadata for {}", name.canonical());
-        let config = vertices.show(&shown, |vertex| self.find(vertex, name, platform).map(Ended::Done))?;
+        let config = vertices.show(&shown, |vertex| {
+            let found = self.find(vertex, name, platform).map_err(|e| Error::Base {
+                name: name.familiar(),
+                canonical: name.canonical(),
+                source: Box::new(e),
+            });
+            found.map(Ended::Done)
+        })?;
         known.insert(key, config.clone());
         Ok(config)
     }

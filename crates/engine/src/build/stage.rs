@@ -10,7 +10,7 @@ use store::{LayerRecord, Work};
 
 use super::Build;
 use super::cache::Hit;
-use super::copy::{Fetched, Owner, Prepared, Request, Source, plain};
+use super::copy::{Fetched, Owner, Prepared, Request, Source, owner, plain};
 use super::growth::{Growth, Made};
 use super::options::BuildNetwork;
 use super::run::{Command, Planned as PlannedMount, Tree as MountTree};
@@ -61,7 +61,8 @@ impl<'a> StageBuilder<'a> {
             stage: stage
                 .name
                 .clone()
-                .or_else(|| (build.file.stages.len() > 1).then(|| format!("stage-{}", planned.index))),
+                .or_else(|| Some(format!("stage-{}", planned.index)))
+                .filter(|_| build.file.stages.len() > 1),
             next: 0,
             total: stage.steps.iter().filter(|step| step.instruction.changes_files()).count(),
         };
@@ -168,7 +169,8 @@ impl<'a> StageBuilder<'a> {
     }
 
     fn workdir(&mut self, text: String, shown: &str) -> Result<()> {
-        let path = self.state.image.config.working_dir.clone();
+        let config = &self.state.image.config;
+        let (path, user) = (config.working_dir.clone(), config.user.clone());
         if path == "/" {
             let name = self.names.next(shown);
             self.state.metadata(text, self.build.options.epoch);
@@ -178,9 +180,13 @@ impl<'a> StageBuilder<'a> {
         let (build, chain) = (self.build, self.growth.chain());
         let below = self.view()?;
         build.vertices.show(&name, |_| {
+            let owner = match user.as_str() {
+                "" => Owner::default(),
+                user => owner(below.as_ref(), user)?,
+            };
             let prepared = build.engine.prepare_directory(
                 &path,
-                Owner::default(),
+                owner,
                 build.options.epoch,
                 below.as_ref(),
                 chain.as_ref(),
@@ -232,7 +238,7 @@ impl<'a> StageBuilder<'a> {
         request.paths = local;
         let name = self.names.next(shown);
         if checksum.is_some() && remote.is_empty() {
-            return Err(Error::invalid("checksum can't be specified for non-HTTP(S) sources"));
+            return Err(Error::invalid("checksum requires HTTP(S) or Git sources"));
         }
         for url in &remote {
             let shown = url.clone();
@@ -275,13 +281,6 @@ impl<'a> StageBuilder<'a> {
                     request.texts.push((text.name.clone(), data));
                 }
             }
-        }
-        let count = request.paths.len() + request.texts.len();
-        if count > 1 && !request.dest.ends_with('/') {
-            let name = &history[0];
-            return Err(Error::invalid(format!(
-                "When using {name} with more than one source file, the destination must be a directory and end with a /"
-            )));
         }
         Ok(())
     }

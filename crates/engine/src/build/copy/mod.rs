@@ -100,7 +100,8 @@ impl Engine {
         let mode = request.chmod.as_deref().map(Mode::parse).transpose()?;
         let fallback = request.epoch.or(request.now).unwrap_or_else(crate::now);
         let below = below.filter(|_| !request.link);
-        let target = Target::new(below, owner.unwrap_or_default(), time(fallback));
+        let made = mode.as_ref().map_or(NEW, |change| change.apply(NEW, true));
+        let target = Target::new(below, owner.unwrap_or_default(), made, time(fallback));
         let mut copy = Copy { request, source, target, owner, mode, archives: Vec::new() };
         copy.run()?;
         let Copy { target, archives, .. } = copy;
@@ -132,7 +133,7 @@ impl Engine {
         below: Option<&'a Tree>,
         chain: Option<&ChainId>,
     ) -> Result<Prepared<'a>> {
-        let mut target = Target::new(below, owner, time(epoch.unwrap_or_else(crate::now)));
+        let mut target = Target::new(below, owner, NEW, time(epoch.unwrap_or_else(crate::now)));
         target.directory(Path::new(path))?;
         let items: Vec<(PathBuf, Item)> = target.items.into_iter().collect();
         let listed: Vec<(&PathBuf, &Item)> = items.iter().map(|(path, item)| (path, item)).collect();
@@ -167,6 +168,9 @@ impl Prepared<'_> {
         Ok(())
     }
 }
+
+/// The mode of directories that are made.
+const NEW: u32 = 0o755;
 
 /// A copy that is being worked out.
 struct Copy<'a, 'r> {
@@ -230,9 +234,6 @@ impl Copy<'_, '_> {
                 continue;
             }
             let name = picked.named.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if exclude.is_some_and(|exclude| exclude.excludes(&name)) {
-                continue;
-            }
             if self.request.unpack && picked.found.meta.kind == FileKind::File {
                 let file = Arc::new(self.open(&picked.path, &picked.found)?);
                 if unpack::is_archive(&file)? {
@@ -242,7 +243,10 @@ impl Copy<'_, '_> {
                 }
             }
             let at = self.place(&name)?;
-            let item = self.item(picked.path, picked.found);
+            let mut found = picked.found;
+            // Two sources that are one file become two files.
+            found.meta.nlink = 1;
+            let item = self.item(picked.path, found);
             self.target.put(at, item)?;
         }
         Ok(())
@@ -303,6 +307,13 @@ impl Copy<'_, '_> {
             return Ok(self.target.directory(&dest)?.join(name));
         }
         let Some(leaf) = dest.file_name() else { return Ok(self.target.directory(&dest)?.join(name)) };
+        let request = self.request;
+        if request.paths.len() + request.texts.len() + request.fetched.len() > 1 {
+            // BuildKit lets the last one win.
+            return Err(Error::invalid(
+                "when more than one source file is copied, the destination must be a directory and end with a /",
+            ));
+        }
         let parent = self.target.directory(dest.parent().unwrap_or(Path::new("")))?;
         Ok(parent.join(leaf))
     }

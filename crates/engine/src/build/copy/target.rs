@@ -3,7 +3,7 @@
 //!
 //! A directory merges with one that is there and gives it its attributes, but for the destination itself, which keeps its
 //! own. A file replaces a file or a link. Neither replaces the other kind. What is missing above the destination is made,
-//! 0755.
+//! with the owner and mode that the flags ask for, else 0755 of root.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -45,7 +45,7 @@ pub(super) enum Content {
 pub(super) struct Target<'a> {
     below: Option<&'a Tree>,
     /// What directories get that the step makes.
-    made: (Owner, Time),
+    made: (Owner, u32, Time),
     /// What the layers below have in the directories that were asked for; `None` for what is no directory there.
     listed: HashMap<PathBuf, Option<BTreeMap<OsString, Found>>>,
     pub items: BTreeMap<PathBuf, Item>,
@@ -53,8 +53,8 @@ pub(super) struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// Nothing yet, on top of this tree.
-    pub fn new(below: Option<&'a Tree>, owner: Owner, time: Time) -> Self {
-        Self { below, made: (owner, time), listed: HashMap::new(), items: BTreeMap::new() }
+    pub fn new(below: Option<&'a Tree>, owner: Owner, mode: u32, time: Time) -> Self {
+        Self { below, made: (owner, mode, time), listed: HashMap::new(), items: BTreeMap::new() }
     }
 
     /// Where `path` really is, all links followed, and whether it is a directory there; `None` if nothing is there.
@@ -98,8 +98,8 @@ impl<'a> Target<'a> {
                     return Err(Error::invalid(format!("cannot copy to non-directory: /{}", at.display())));
                 }
                 None => {
-                    let (owner, mtime) = self.made;
-                    let made = Item { content: Content::New, kind: FileKind::Dir, mode: 0o755, owner, mtime };
+                    let (owner, mode, mtime) = self.made;
+                    let made = Item { content: Content::New, kind: FileKind::Dir, mode, owner, mtime };
                     self.items.insert(at.clone(), made);
                 }
             }

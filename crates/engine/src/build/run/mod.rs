@@ -22,6 +22,9 @@ use stubs::Stubs;
 
 /// What BuildKit calls the machine that a step sees.
 const HOSTNAME: &str = "buildkitsandbox";
+/// The names that it knows.
+const HOSTS: &[u8] = b"127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+const RESOLVER: &str = "/etc/resolv.conf";
 /// Where a here-document with a `#!` of its own lies.
 const PIPES: &str = "/dev/pipes";
 /// What a process finds its programs in if nobody says.
@@ -101,11 +104,14 @@ impl Engine {
         if !has(&env, "HOME") {
             env.push(format!("HOME={}", found.home));
         }
-        let process =
-            Process { env, cwd: command.cwd.clone(), user: found.user, ..Process::new(&command.words) };
+        let mut user = found.user;
+        if !user.groups.contains(&user.gid) {
+            user.groups.insert(0, user.gid);
+        }
+        let process = Process { env, cwd: command.cwd.clone(), user, ..Process::new(&command.words) };
         let network = if command.network == BuildNetwork::None { Network::None } else { Network::Host };
         let mut spec = Spec { hostname: HOSTNAME.to_owned(), network, ..Spec::new(rootfs, process) };
-        spec.mounts.extend(names_of_the_network());
+        spec.mounts.extend(names_of_the_network(work)?);
         spec.mounts.extend(mounted.mounts.iter().cloned());
         if let Some((name, content)) = &command.script {
             let dir = work.scratch_dir()?;
@@ -119,11 +125,18 @@ impl Engine {
         let bundle = Bundle::write(&bundle_dir, &spec, &host)?;
         let ended = run(&runtime, &id, &bundle, vertex);
         let touched = stubs.remove()?;
-        let code = ended?;
+        let shown = command.words.join(" ");
+        let code = match ended {
+            Err(Error::Runtime(
+                e @ (runtime::Error::NotFound { .. } | runtime::Error::NotRunnable { .. }),
+            )) => {
+                return Err(Error::invalid(format!("process {shown:?} did not complete successfully: {e}")));
+            }
+            other => other?,
+        };
         if code.is_success() {
             return Ok(touched);
         }
-        let shown = command.words.join(" ");
         Err(Error::invalid(format!("process {shown:?} did not complete successfully: exit code: {}", code.0)))
     }
 }
@@ -149,8 +162,13 @@ fn run(runtime: &Runtime, id: &str, bundle: &Bundle, vertex: Vertex<'_>) -> Resu
     })
 }
 
-/// The host's names of machines, and its servers for them.
-fn names_of_the_network() -> Vec<Mount> {
-    let paths = ["/etc/resolv.conf", "/etc/hosts"].into_iter();
-    paths.filter(|path| Path::new(path).exists()).map(|path| Mount::bind(path, path, true)).collect()
+/// Who is asked for names of machines is the host's business, what they are is BuildKit's.
+fn names_of_the_network(work: &Work<'_>) -> Result<Vec<Mount>> {
+    let dir = work.scratch_dir()?;
+    sys::atomic::create_unsynced(sys::dir::open_path(&dir)?, "hosts".as_ref(), 0o644, HOSTS)?;
+    let mut mounts = vec![Mount::bind(dir.join("hosts"), "/etc/hosts", true)];
+    if Path::new(RESOLVER).exists() {
+        mounts.push(Mount::bind(RESOLVER, RESOLVER, true));
+    }
+    Ok(mounts)
 }
