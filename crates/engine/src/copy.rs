@@ -10,16 +10,18 @@
 //! | --- | --- |
 //! | `paths` | what the two paths of the command line mean |
 //! | `tree` | looking up a path in a container |
+//! | `mounted` | the same where a volume or a directory of the host is mounted |
 //! | `walk` | a part of a tree as the entries of an archive |
 //! | `extract` | the entries of an archive as files |
 //! | `local` | the host's side |
 //!
 //! Different from Docker: `-a` keeps the owners also of what is copied to the host, which is what Docker's manual
 //! says and its client does not do; and it gives what is copied into a container the owners of the source, not the
-//! container's user. Volumes are refused with a message instead of copied into the directory that they hide.
+//! container's user.
 
 mod extract;
 mod local;
+mod mounted;
 mod paths;
 mod tree;
 mod walk;
@@ -35,6 +37,7 @@ use sys::{FileKind, Root};
 
 use crate::{Engine, Error, Result};
 pub(crate) use extract::{Extractor, Target};
+use mounted::{InContainer, Mounted};
 use paths::Spelled;
 pub(crate) use tree::{Nowhere, Place, Tree};
 pub(crate) use walk::{ToArchive, walk};
@@ -90,10 +93,9 @@ impl Engine {
     /// After an error in the middle of the archive, what came before it is there.
     pub fn copy_to(&self, container: &ContainerId, path: &Path, archive: Box<dyn Read + Send>) -> Result<()> {
         self.with_container(container, || {
-            let tree = self.container_tree(container)?;
-            let spelled = self.container_path(container, path)?;
-            let Some(Place { path: dir, .. }) = tree.find(&spelled.path, true)?.ok().filter(Place::is_dir)
-            else {
+            let spelled = container_path(path)?;
+            let found = self.find_in_container(container, &spelled.path, true)?;
+            let Some(Place { path: dir, .. }) = found.place.ok().filter(Place::is_dir) else {
                 let name = self.shown_name(container)?;
                 return Err(Error::invalid(format!(
                     "destination \"{name}:{}\" must be a directory",
@@ -101,7 +103,8 @@ impl Engine {
                 )));
             };
             let (_, plain) = compress::open(archive, self.limits.decompress)?;
-            self.extract_in(container, &dir, |sink| tar::parse(plain, self.limits.tar, sink))?;
+            let feed = |sink: &mut Extractor<'_>| tar::parse(plain, self.limits.tar, sink);
+            self.extract_in(container, found.mounted.as_ref(), &dir, feed)?;
             Ok(())
         })
     }
@@ -151,9 +154,10 @@ impl Engine {
         options: CopyOptions,
     ) -> Result<u64> {
         self.with_container(container, || {
-            let tree = self.container_tree(container)?;
-            let mut destination = self.container_path(container, path)?;
-            let there = tree.find(&destination.path, true)?;
+            let mut destination = container_path(path)?;
+            let InContainer { tree, mounted, path: inside, place: there } =
+                self.find_in_container(container, &destination.path, true)?;
+            destination.path = inside;
             if let Err(Nowhere::Missing(target)) = &there
                 && let Ok(Ok(link)) = tree.find(&destination.path, false)
                 && link.found.meta.kind == FileKind::Symlink
@@ -186,7 +190,8 @@ impl Engine {
                 }
                 _ => return Err(Error::invalid("extraction point is not a directory")),
             };
-            self.extract_in(container, &dir, |sink| walk(&source.tree, &source.path, &plan.name, sink))
+            let feed = |sink: &mut Extractor<'_>| walk(&source.tree, &source.path, &plan.name, sink);
+            self.extract_in(container, mounted.as_ref(), &dir, feed)
         })
     }
 
@@ -196,29 +201,20 @@ impl Engine {
         Ok(Tree::new(self.driver.view(None, &mount.mount_id.into())?))
     }
 
-    fn container_path(&self, container: &ContainerId, path: &Path) -> Result<Spelled> {
-        if path.as_os_str().is_empty() {
-            // Docker's text, without a blank.
-            return Err(Error::invalid("bad parameter: pathcannot be empty"));
-        }
-        let spelled = Spelled::new(Path::new("/"), path);
-        self.refuse_volume(container, &spelled.path)?;
-        Ok(spelled)
-    }
-
     /// Finds what is at `path` in the container.
     fn source(&self, container: &ContainerId, path: &Path, follow: bool) -> Result<Source> {
-        let tree = self.container_tree(container)?;
-        let spelled = self.container_path(container, path)?;
-        let found = tree.find(&spelled.path, follow || spelled.asserts_directory())?;
-        let place = match found {
+        let spelled = container_path(path)?;
+        let follow_last = follow || spelled.asserts_directory();
+        let InContainer { tree, path: inside, place, .. } =
+            self.find_in_container(container, &spelled.path, follow_last)?;
+        let place = match place {
             Ok(place) if place.is_dir() || !spelled.asserts_directory() => place,
             Ok(_) | Err(Nowhere::NotDirectory) => {
                 return Err(Error::invalid(format!("lstat {}: not a directory", spelled.shown())));
             }
             Err(Nowhere::Missing(target)) => {
                 // With `-L` Docker tells where the link leads.
-                let is_link = follow && tree.find(&spelled.path, false)?.is_ok();
+                let is_link = follow && tree.find(&inside, false)?.is_ok();
                 let shown = if is_link { target.display().to_string() } else { path.display().to_string() };
                 return Err(self.no_file(container, &shown)?);
             }
@@ -229,22 +225,28 @@ impl Engine {
                 )));
             }
         };
-        self.refuse_volume(container, &Path::new("/").join(&place.path))?;
         let is_dir = place.is_dir();
         Ok(Source { tree: tree.into_layers(), path: place.path, is_dir, name: spelled.name() })
     }
 
-    /// Makes files below `dir` of the container, which is mounted for it if it is not mounted.
+    /// Makes files below `dir` of the container, which is mounted for it if it is not mounted; or of what is mounted in
+    /// it.
     fn extract_in(
         &self,
         container: &ContainerId,
+        mounted: Option<&Mounted>,
         dir: &Path,
         feed: impl FnOnce(&mut Extractor<'_>) -> Result<()>,
     ) -> Result<u64> {
         if self.store.mode() != store::Mode::Write {
             return Err(store::Error::ReadOnly(self.root().to_owned()).into());
         }
-        self.refuse_volume(container, &Path::new("/").join(dir))?;
+        if let Some(mounted) = mounted {
+            if !mounted.writable {
+                return Err(Error::invalid("mounted volume is marked read-only"));
+            }
+            return extract_below(&Root::open(&mounted.root)?, dir, feed);
+        }
         let host = self.store.containers().host_config(container)?;
         if host.field("ReadonlyRootfs").and_then(serde_json::Value::as_bool) == Some(true) {
             return Err(Error::invalid("container rootfs is marked read-only"));
@@ -257,39 +259,12 @@ impl Engine {
         };
         let was_mounted = self.driver.mounted(&id)?.is_some();
         let mounted = self.driver.mount(&id, Access::Write)?;
-        let copied = (|| {
-            let root = Root::open(&mounted)?;
-            let mut sink = Extractor::new(Target {
-                root: &root,
-                dir,
-                shown: Path::new("/").join(dir).display().to_string(),
-                follow: true,
-                keep_owners: true,
-                user_namespace: is_confined()?,
-            });
-            feed(&mut sink)?;
-            let length = sink.finish()?;
-            sys::dir::sync_fs(&root)?;
-            Ok(length)
-        })();
+        let copied =
+            Root::open(&mounted).map_err(Error::from).and_then(|root| extract_below(&root, dir, feed));
         if !was_mounted {
             self.driver.unmount(&id)?;
         }
         copied
-    }
-
-    /// What is in a volume is not in the container's tree.
-    fn refuse_volume(&self, container: &ContainerId, path: &Path) -> Result<()> {
-        let document = self.store.containers().get(container)?;
-        match document.mount_points().find(|(volume, _)| path.starts_with(volume.as_str())) {
-            Some((volume, _)) => {
-                let path = path.display();
-                Err(Error::invalid(format!(
-                    "{path} is in the volume {volume}: layercake does not reach into volumes"
-                )))
-            }
-            None => Ok(()),
-        }
     }
 
     fn no_file(&self, container: &ContainerId, path: &str) -> Result<Error> {
@@ -301,6 +276,35 @@ impl Engine {
     fn shown_name(&self, container: &ContainerId) -> Result<String> {
         Ok(self.store.containers().get(container)?.name().trim_start_matches('/').to_owned())
     }
+}
+
+/// A path in a container, which starts at its root.
+fn container_path(path: &Path) -> Result<Spelled> {
+    if path.as_os_str().is_empty() {
+        // Docker's text, without a blank.
+        return Err(Error::invalid("bad parameter: pathcannot be empty"));
+    }
+    Ok(Spelled::new(Path::new("/"), path))
+}
+
+/// Makes files below `dir` of a container's tree. Durable when this returns.
+fn extract_below(
+    root: &Root,
+    dir: &Path,
+    feed: impl FnOnce(&mut Extractor<'_>) -> Result<()>,
+) -> Result<u64> {
+    let mut sink = Extractor::new(Target {
+        root,
+        dir,
+        shown: Path::new("/").join(dir).display().to_string(),
+        follow: true,
+        keep_owners: true,
+        user_namespace: is_confined()?,
+    });
+    feed(&mut sink)?;
+    let length = sink.finish()?;
+    sys::dir::sync_fs(root)?;
+    Ok(length)
 }
 
 /// Whether there are owners and devices that this process cannot make.

@@ -430,18 +430,38 @@ fn a_read_only_container_is_not_written_to() {
 }
 
 #[test]
-fn volumes_are_refused() {
+fn what_is_in_a_volume_or_bind_mount_is_copied_there() {
     for case in cases() {
+        let wanted = engine::volumes::CreateVolume { name: Some("vol".into()), ..Default::default() };
+        case.world.engine.create_volume(&wanted).unwrap();
+        let bound = case.host("bound");
+        std::fs::create_dir(&bound).unwrap();
         case.world.edit(&case.id, |document| {
-            document["MountPoints"] =
-                serde_json::json!({"/d/sub": {"Destination": "/d/sub", "Type": "volume"}});
+            document["MountPoints"] = serde_json::json!({
+                "/d/sub": {"Destination": "/d/sub", "Type": "volume", "Name": "vol", "RW": true},
+                "/bound": {"Destination": "/bound", "Type": "bind", "Source": bound, "RW": true},
+                "/closed": {"Destination": "/closed", "Type": "bind", "Source": bound, "RW": false},
+                "/t": {"Destination": "/t", "Type": "tmpfs", "RW": true},
+            });
         });
-        for path in ["/d/sub/x", "/lsub/x"] {
-            let message = error(case.put("own", path, PLAIN));
-            assert!(message.contains("in the volume /d/sub"), "{path}: {message}");
+        let data = case.world.engine.store().volumes().path(&"vol".parse().unwrap());
+        // `lsub` is a link of the container's tree that leads to the volume.
+        for (path, file) in [("/d/sub/x", "x"), ("/lsub/y", "y")] {
+            case.put("own", path, PLAIN).unwrap();
+            assert!(data.join(file).exists(), "{path}");
         }
-        assert!(error(case.stream_out("/lsub/g", false)).contains("volume"));
-        case.put("own", "/d/x", PLAIN).unwrap();
+        case.put("own", "/bound", PLAIN).unwrap();
+        assert!(bound.join("own").exists());
+        assert!(case.world.engine.diff(&case.id).unwrap().is_empty());
+        assert!(!case.stream_out("/lsub/x", false).unwrap().is_empty());
+        // A link in a volume is the container's: it leads no further than the volume.
+        symlink("/etc/passwd", data.join("out")).unwrap();
+        assert!(error(case.stream_out("/d/sub/out", true)).contains("Could not find the file"));
+        assert_eq!(error(case.put("own", "/closed", PLAIN)), "mounted volume is marked read-only");
+        assert_eq!(
+            error(case.put("own", "/t/x", PLAIN)),
+            "/t/x is in the tmpfs /t: nothing can be copied there"
+        );
     }
 }
 
