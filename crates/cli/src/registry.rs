@@ -5,6 +5,8 @@ use std::env::consts::{ARCH, OS};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use engine::pull::PullOptions;
+
 use ::registry::credentials::{Config, ConfigFile, Helpers};
 use ::registry::{Client, Credential, Credentials, Options, Proxy};
 
@@ -52,6 +54,18 @@ pub struct Connection {
     pub max_downloads: Option<u32>,
     /// `max-concurrent-uploads`.
     pub max_uploads: Option<u32>,
+}
+
+impl Connection {
+    /// How to pull, as `daemon.json` says.
+    pub fn pull_options(&self) -> PullOptions {
+        let connections = self.max_downloads.and_then(|number| usize::try_from(number).ok());
+        let default = PullOptions::default();
+        PullOptions {
+            connections: connections.map_or(default.connections, |number| number.max(1)),
+            ..default
+        }
+    }
 }
 
 impl Authfile {

@@ -23,7 +23,6 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let options = args.container.create(&args.image_and_command)?;
     let engine = context.write()?;
-    let created = engine.create(&options).map_err(|err| args.container.explain(err, &options.image))?;
-    created.warnings.iter().for_each(|warning| stdout::complain(format_args!("WARNING: {warning}")));
+    let created = args.container.create_in(&engine, context, &options)?;
     stdout::print(&format!("{}\n", created.id))
 }

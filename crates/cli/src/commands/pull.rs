@@ -80,10 +80,9 @@ fn from_registry(
     let engine = context.write()?;
     context.config()?.not_with_flag("max-concurrent-downloads", args.max_concurrent_downloads.is_some())?;
     let connection = args.servers.connect(context)?;
-    let mut options = PullOptions { platform, keep_blobs: args.keep_blobs, ..PullOptions::default() };
-    let configured = connection.max_downloads.and_then(|number| usize::try_from(number).ok());
-    if let Some(number) = args.max_concurrent_downloads.map(NonZeroUsize::get).or(configured) {
-        options.connections = number.max(1);
+    let mut options = PullOptions { platform, keep_blobs: args.keep_blobs, ..connection.pull_options() };
+    if let Some(number) = args.max_concurrent_downloads {
+        options.connections = number.get();
     }
     let shown = progress::for_stdout(args.quiet);
     let pulled = if args.all_tags {

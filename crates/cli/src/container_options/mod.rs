@@ -5,21 +5,23 @@
 //! | this one | the flags |
 //! | `process` | what runs: environment, labels, what is attached |
 //! | `host` | what the host gives: limits, devices, privileges, network |
+//! | `image` | the image, pulled if it is not there |
 //! | `values` | values of flags: sizes, processors, limits |
 
 mod host;
+mod image;
 mod process;
 mod values;
 
 use std::path::PathBuf;
 
-use engine::Error;
 use engine::create::CreateOptions;
 use model::mount::Mount;
 use model::{Platform, Reference};
 
 use crate::options::KeyValue;
 use crate::output::failure::Failure;
+use image::Pull;
 use values::{Bytes, Cpus, DeviceSpec, SwapBytes, UlimitSpec};
 
 /// What `create` and `run` are told about a container.
@@ -148,9 +150,9 @@ pub struct ContainerOptions {
     /// Publish all exposed ports to random ports (not here)
     #[arg(short = 'P', long, hide = true)]
     publish_all: bool,
-    /// Pull image before creating ("missing", "never")
-    #[arg(long, value_name = "string", default_value = "missing")]
-    pull: String,
+    /// Pull image before creating ("always", "missing", "never")
+    #[arg(long, value_name = "string", default_value = "missing", hide_possible_values = true)]
+    pull: Pull,
     /// Suppress the pull output
     #[arg(short, long)]
     quiet: bool,
@@ -221,12 +223,6 @@ impl ContainerOptions {
     pub fn create(&self, words: &[String]) -> Result<CreateOptions, Failure> {
         let (image, command) = words.split_first().ok_or_else(|| Failure::plain("no image"))?;
         Reference::parse_any(image).map_err(Failure::plain)?;
-        if !matches!(self.pull.as_str(), "missing" | "never") {
-            return Err(Failure::plain(format_args!(
-                "invalid pull option: '{}': must be one of \"missing\" or \"never\"",
-                self.pull
-            )));
-        }
         Ok(CreateOptions {
             name: self.name.clone().filter(|name| !name.is_empty()),
             image: image.clone(),
@@ -234,20 +230,6 @@ impl ContainerOptions {
             host: self.host()?,
             platform: self.platform.clone(),
         })
-    }
-
-    /// What the engine's refusal to create a container of `image` means for the user. Docker would go and fetch an
-    /// image that is missing now.
-    pub fn explain(&self, err: Error, image: &str) -> Failure {
-        let is_missing = matches!(err, Error::NoSuchImage(_));
-        let failure = Failure::from(err);
-        if !is_missing || self.pull == "never" {
-            return failure;
-        }
-        let name = Reference::parse(image)
-            .map_or_else(|_| image.to_owned(), |name| name.with_default_tag().familiar());
-        let message = format!("Unable to find image '{name}' locally\n{}", failure.message);
-        Failure { message, ..failure }.hint(format_args!("layercake pull {name} fetches it"))
     }
 }
 

@@ -133,7 +133,6 @@ fn what_there_is_not_here_is_refused_by_name() {
         (&["--restart", "always"], "Error: the restart policy always is not supported"),
         (&["--log-driver", "syslog"], "Error: the log driver syslog is not supported"),
         (&["--pid", "container:x"], "Error: --pid container:x is not supported"),
-        (&["--pull", "always"], "invalid pull option: 'always': must be one of \"missing\" or \"never\""),
         (&["-m", "1m"], "Error: Minimum memory limit allowed is 6MB"),
         (&["--security-opt", "bogus"], "invalid --security-opt: \"bogus\""),
         (&["--mount", "target=/x,volume-subpath=a"], "Error: volume-subpath is not supported"),

@@ -38,6 +38,17 @@ pub fn for_stdout(quiet: bool) -> Box<dyn Progress> {
     }
 }
 
+/// The same on standard error: for a pull that is part of another command.
+pub fn of_pull_on_stderr(quiet: bool) -> Box<dyn Progress> {
+    if quiet {
+        Box::new(Silent)
+    } else if io::stderr().is_terminal() {
+        Box::new(Bars::with_total(ProgressDrawTarget::stderr()))
+    } else {
+        Box::new(States(Lines::new(io::stderr())))
+    }
+}
+
 /// A line for each state that an item comes to, as Docker writes them where there is no terminal.
 pub struct States<W>(Lines<W>);
 
