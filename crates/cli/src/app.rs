@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::commands::run as run_container;
 use crate::commands::{
-    build, builder, check, commit, completion, container, cp, create, diff, export, history, image, images,
-    import, info, inspect, load, login, logout, manifest, mount, ps, pull, push, reclaim, rename, rm, rmi,
-    save, system, tag, tour, umount, union, version, volume,
+    attach, build, builder, check, commit, completion, container, cp, create, diff, exec, export, history,
+    image, images, import, info, inspect, kill, load, login, logout, logs, manifest, monitor, mount, ps,
+    pull, push, reclaim, rename, restart, rm, rmi, save, start, stats, stop, system, tag, top, tour, umount,
+    union, version, volume, wait,
 };
 use crate::context::{Context, Globals};
 use crate::output::failure::Failure;
@@ -34,6 +36,7 @@ struct App {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Attach(attach::Args),
     Build(Box<build::Args>),
     Builder(builder::Args),
     Check(check::Args),
@@ -43,6 +46,7 @@ enum Command {
     Cp(cp::Args),
     Create(Box<create::Args>),
     Diff(diff::Args),
+    Exec(exec::Args),
     Export(export::Args),
     /// Help about any command
     #[command(hide = true)]
@@ -56,22 +60,32 @@ enum Command {
     Import(import::Args),
     Info(info::Args),
     Inspect(inspect::Args),
+    Kill(kill::Args),
     Load(load::Args),
     Login(login::Args),
     Logout(logout::Args),
+    Logs(logs::Args),
     Manifest(manifest::Args),
     Mount(mount::Args),
     Ps(ps::Args),
     Pull(pull::Args),
     Push(push::Args),
+    #[command(name = monitor::NAME, hide = true)]
+    Monitor(monitor::Args),
     #[command(name = reclaim::NAME, hide = true)]
     Reclaim(reclaim::Args),
     Rename(rename::Args),
+    Restart(restart::Args),
     Rm(rm::Args),
     Rmi(rmi::Args),
+    Run(Box<run_container::Args>),
     Save(save::Args),
+    Start(start::Args),
+    Stats(stats::Args),
+    Stop(stop::Args),
     System(system::Args),
     Tag(tag::Args),
+    Top(top::Args),
     Tour(tour::Args),
     #[command(name = janitor::NAME, hide = true)]
     TourJanitor(janitor::Args),
@@ -80,11 +94,13 @@ enum Command {
     Union(union::Args),
     Version(version::Args),
     Volume(volume::Args),
+    Wait(wait::Args),
 }
 
 impl Command {
     fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
+            Self::Attach(args) => attach::run(args, context),
             Self::Build(args) => build::run(args, context),
             Self::Builder(args) => builder::run(args, context),
             Self::Check(args) => check::run(args, context),
@@ -94,6 +110,7 @@ impl Command {
             Self::Cp(args) => cp::run(args, context),
             Self::Create(args) => create::run(args, context),
             Self::Diff(args) => diff::run(args, context),
+            Self::Exec(args) => exec::run(args, context),
             Self::Export(args) => export::run(args, context),
             Self::Help { command } => stdout::print(&help::topic(&tree(), command)?),
             Self::History(args) => history::run(args, context),
@@ -102,26 +119,36 @@ impl Command {
             Self::Import(args) => import::run(args, context),
             Self::Info(args) => info::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
+            Self::Kill(args) => kill::run(args, context),
             Self::Load(args) => load::run(args, context),
             Self::Login(args) => login::run(args, context),
             Self::Logout(args) => logout::run(args, context),
+            Self::Logs(args) => logs::run(args, context),
             Self::Manifest(args) => manifest::run(args, context),
             Self::Mount(args) => mount::run(args, context),
             Self::Ps(args) => ps::run(args, context),
             Self::Pull(args) => pull::run(args, context),
             Self::Push(args) => push::run(args, context),
+            Self::Monitor(args) => monitor::run(args, context),
             Self::Reclaim(args) => reclaim::run(args, context),
             Self::Rename(args) => rename::run(args, context),
+            Self::Restart(args) => restart::run(args, context),
             Self::Rm(args) => rm::run(args, context),
             Self::Rmi(args) => rmi::run(args, context),
+            Self::Run(args) => run_container::run(args, context),
             Self::Save(args) => save::run(args, context),
+            Self::Start(args) => start::run(args, context),
+            Self::Stats(args) => stats::run(args, context),
+            Self::Stop(args) => stop::run(args, context),
             Self::System(args) => system::run(args, context),
             Self::Tag(args) => tag::run(args, context),
+            Self::Top(args) => top::run(args, context),
             Self::Tour(args) => tour::run(args, context),
             Self::TourJanitor(args) => janitor::run(args),
             Self::Umount(args) => umount::run(args, context),
             Self::Union(args) => union::run(args, Subtype::LAYERCAKE),
             Self::Version(args) => version::run(args),
+            Self::Wait(args) => wait::run(args, context),
             Self::Volume(args) => volume::run(args, context),
         }
     }

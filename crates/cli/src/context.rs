@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use engine::run::{Launcher, MonitorOptions};
 use engine::{Access, Engine};
 
 use crate::commands::reclaim;
@@ -186,20 +187,50 @@ impl Context {
         if wait {
             return Ok(engine.reclaim()?);
         }
-        let mut command = Command::new("/proc/self/exe");
-        command.env(ROOT, self.root()?);
-        if let Some(config) = &self.globals.config {
-            command.arg("--config").arg(config);
-        }
-        if let Some(driver) = &self.globals.storage_driver {
-            command.arg("--storage-driver").arg(driver);
-        }
-        for option in &self.globals.storage_opts {
-            command.arg("--storage-opt").arg(option.to_string());
-        }
-        command.arg(reclaim::NAME).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let launcher = self.launcher(reclaim::NAME)?;
+        let mut command = Command::new(launcher.program);
+        command.args(launcher.args).envs(launcher.env);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let _ = command.spawn();
         Ok(())
+    }
+
+    /// This program once more, as the hidden command `name` on the same store.
+    ///
+    /// # Errors
+    /// There is no data root.
+    pub fn launcher(&self, name: &str) -> Result<Launcher, Failure> {
+        let here = |path: &Path| std::path::absolute(path).map_err(|err| Failure::io("find", path, &err));
+        let mut args: Vec<OsString> = Vec::new();
+        if let Some(config) = &self.globals.config {
+            args.extend(["--config".into(), here(config)?.into()]);
+        }
+        if let Some(driver) = &self.globals.storage_driver {
+            args.extend(["--storage-driver".into(), driver.into()]);
+        }
+        for option in &self.globals.storage_opts {
+            args.extend(["--storage-opt".into(), option.to_string().into()]);
+        }
+        args.push(name.into());
+        let env = vec![(ROOT.into(), here(&self.root()?)?.into())];
+        Ok(Launcher { program: "/proc/self/exe".into(), args, env })
+    }
+
+    /// How containers are run.
+    ///
+    /// # Errors
+    /// As [`Context::config`].
+    pub fn monitor_options(&self) -> Result<MonitorOptions, Failure> {
+        Ok(MonitorOptions { runtime: self.config()?.default_runtime.clone() })
+    }
+
+    /// Keeps an ordinary user's namespaces while what this returns is there, for a process that stays when the command
+    /// that started it has ended.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub fn keep_namespaces(&self) -> Result<Option<sys::lock::Lock>, Failure> {
+        rootless::keep(&self.root()?).map_err(Failure::refused)
     }
 
     /// The text of a failure; with `--debug`, its causes below.

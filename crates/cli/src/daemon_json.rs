@@ -18,7 +18,7 @@ const DOCKERS: &str = "
     bridge-accept-fwmark builder cdi-spec-dirs cgroup-parent cluster-advertise cluster-store cluster-store-opts containerd
     containerd-namespace containerd-plugin-namespace cpu-rt-period cpu-rt-runtime cri-containerd debug
     default-address-pools default-cgroupns-mode default-gateway default-gateway-v6 default-init default-ipc-mode
-    default-network-opts default-runtime default-shm-size default-ulimits deprecated-key-path disable-legacy-registry dns
+    default-network-opts default-shm-size default-ulimits deprecated-key-path disable-legacy-registry dns
     dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph group
     host-gateway-ip host-gateway-ips hosts icc init init-path ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables
     ipv6 labels live-restore log-driver log-format log-level log-opts metrics-addr mtu network-control-plane-mtu
@@ -37,6 +37,8 @@ pub struct DaemonJson {
     pub storage_driver: Option<String>,
     /// `storage-opts`.
     pub storage_opts: Vec<KeyValue>,
+    /// `default-runtime`.
+    pub default_runtime: Option<String>,
     /// `insecure-registries`.
     pub insecure_registries: Vec<String>,
     /// `registry-mirrors`.
@@ -122,6 +124,7 @@ impl DaemonJson {
         let count = |number: Option<u32>| number.filter(|number| *number > 0);
         match setting.key {
             "data-root" => self.data_root = setting.get("a text")?,
+            "default-runtime" => self.default_runtime = setting.get("a text")?,
             "storage-driver" => self.storage_driver = setting.get("a text")?,
             "storage-opts" => {
                 let texts: Vec<String> = setting.get(LIST)?.unwrap_or_default();

@@ -9,6 +9,7 @@
 //! | `daemon_json`, `files` | the configuration file, and where it and its like are |
 //! | `limit`, `options`, `until` | options that several commands have, and the values they take |
 //! | `registry` | how a command speaks with registries |
+//! | `attach`, `terminal` | a container's streams on the user's, and his terminal |
 //! | `rows` | what listings show of images, containers and the rest |
 //! | [`output`] | how things are printed, and how they fail |
 //! | `tour` | `layercake tour` |
@@ -16,6 +17,7 @@
 //! | [`rootless`] | where a user's own store is, and the user namespace that belongs to it |
 
 pub mod app;
+mod attach;
 mod commands;
 mod container_options;
 pub mod context;
@@ -27,6 +29,7 @@ pub mod output;
 mod registry;
 pub mod rootless;
 mod rows;
+mod terminal;
 mod tour;
 pub mod union;
 mod until;

@@ -174,6 +174,20 @@ pub fn enter(options: &Options) -> Result<Session, Error> {
     Ok(Session { privilege, membership: Some(membership) })
 }
 
+/// Keeps the namespaces that this process is in for as long as the lock is there, if a holder keeps them for the store
+/// at `root`.
+///
+/// # Errors
+/// The holder's files cannot be used.
+pub fn keep(root: &Path) -> Result<Option<sys::lock::Lock>, Error> {
+    let record = root.join(PRIVATE).join(RECORD);
+    let ours = matches!(userns::privilege().map_err(Error::Store)?, Privilege::UserNamespace { .. });
+    if !ours || !record.exists() {
+        return Ok(None);
+    }
+    userns::keep(&record).map(Some).map_err(Error::Store)
+}
+
 /// The real path of the store, with its private directory; `None` if it is not there and shall not be made.
 fn open_store(options: &Options) -> Result<Option<PathBuf>, Error> {
     let path = std::path::absolute(&options.root).map_err(|e| {

@@ -125,7 +125,10 @@ impl Engine {
     fn find_sound_container(&self, id: &ContainerId) -> Result<Option<Container>> {
         match self.store.containers().find(id) {
             Err(store::Error::BrokenContainer { .. }) => Ok(None),
-            other => Ok(other?.filter(|container| container.driver() == self.store.driver())),
+            other => {
+                let ours = other?.filter(|container| container.driver() == self.store.driver());
+                ours.map(|container| self.observed(container)).transpose()
+            }
         }
     }
 

@@ -27,6 +27,14 @@ pub enum Error {
     /// The user's words make no sense.
     #[error("{0}")]
     Invalid(String),
+    /// A container could not be started; its monitor says why.
+    #[error("{message}")]
+    NotStarted {
+        /// Docker's exit code: 127 if the program is not there, 126 if it cannot be run, else 125.
+        code: u8,
+        /// Why.
+        message: String,
+    },
     /// An image's layer is not what its configuration says.
     #[error(
         "layer {name}: its content has the digest {found}, the image says {expected}: the archive is damaged or was tampered with"
@@ -170,6 +178,16 @@ impl Error {
         match self {
             said @ (Self::WrongDiffId { .. } | Self::Layer { .. } | Self::LayerVanished(_)) => said,
             source => Self::Layer { name: name.to_owned(), source: Box::new(source) },
+        }
+    }
+
+    /// Docker's exit code of a command that was to run a process: 127 if the program is not there, 126 if it cannot be
+    /// run, else 125.
+    pub fn run_code(&self) -> u8 {
+        match self {
+            Self::NotStarted { code, .. } => *code,
+            Self::Runtime(error) => error.exit_code(),
+            _ => 125,
         }
     }
 

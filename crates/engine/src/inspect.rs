@@ -70,7 +70,7 @@ impl Engine {
     /// The document of a container, keys in Docker 28's order; with `SizeRw` and `SizeRootFs` if asked for.
     pub fn inspect_container(&self, container: &ContainerId, size: bool) -> Result<Value> {
         let id = container;
-        let container = self.store.containers().get(id)?;
+        let container = self.observed(self.store.containers().get(id)?)?;
         let host_config = self.store.containers().host_config(id)?;
         let mount = match self.store.mounts().find(id) {
             Err(store::Error::BrokenContainer { .. }) => None,

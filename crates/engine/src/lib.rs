@@ -41,6 +41,7 @@ pub mod reclaim;
 pub mod remove_container;
 pub mod remove_image;
 pub mod rename;
+pub mod run;
 pub mod save;
 pub mod tag;
 pub mod volumes;

@@ -7,7 +7,7 @@ pub use drivers::Access;
 use model::{CacheId, ContainerId};
 use store::MountRecord;
 
-use crate::{Engine, Result};
+use crate::{Engine, Error, Result};
 
 impl Engine {
     /// Makes the container's tree available and returns its path. The mount outlives this process. Mounting what is
@@ -19,8 +19,13 @@ impl Engine {
         })
     }
 
-    /// Ends the mount; says whether there was one.
+    /// Ends the mount; says whether there was one. That of a container that runs is its monitor's.
     pub fn unmount(&self, container: &ContainerId) -> Result<bool> {
+        if self.is_running(container)? {
+            return Err(Error::conflict(format!(
+                "container {container} is running: stop it before unmounting"
+            )));
+        }
         self.with_container(container, || {
             Ok(self.driver.unmount(&self.store.mounts().get(container)?.mount_id.into())?)
         })

@@ -37,6 +37,7 @@ impl Engine {
         };
         if access == Access::Write {
             engine.sweep()?;
+            engine.settle()?;
         }
         Ok(engine)
     }

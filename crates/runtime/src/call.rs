@@ -191,13 +191,14 @@ impl<'a> Call<'a> {
     fn new(runtime: &'a Runtime, bundle: &'a Bundle, op: &'static str, log: &str) -> Self {
         let mut command = Command::new(runtime.program());
         command.current_dir(bundle.dir()).args(["--root", STATE, "--log", log, "--log-format", "json"]);
+        command.args(runtime.cgroup_arguments());
         Self { runtime, bundle, op, log: log.to_owned(), command }
     }
 
     fn run(&mut self, stdio: Stdio) -> Result<process::ExitStatus> {
         self.command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(stdio.stderr);
         let program = self.runtime.program();
-        let mut child = self.command.spawn().map_err(Error::io("start", program))?;
+        let mut child = spawn(&mut self.command, self.runtime)?;
         // The command keeps its ends of pipes, and whoever reads them would wait for us.
         self.command
             .stdin(process::Stdio::null())
@@ -251,6 +252,18 @@ impl<'a> Call<'a> {
     }
 }
 
+fn spawn(command: &mut Command, runtime: &Runtime) -> Result<process::Child> {
+    let failed = || Error::io("start", runtime.program());
+    let Some(hidden) = runtime.hidden_cgroups() else { return command.spawn().map_err(failed()) };
+    // Only the thread that starts it gets other mounts, and ends.
+    let start = || {
+        sys::mount::hide(&hidden)?;
+        command.spawn().map_err(failed())
+    };
+    let panicked = || failed()(std::io::Error::other("a thread panicked"));
+    std::thread::scope(|scope| scope.spawn(start).join()).unwrap_or_else(|_| Err(panicked()))
+}
+
 #[derive(Debug, PartialEq)]
 enum Reason {
     NotFound(&'static str),
@@ -272,7 +285,7 @@ fn reason(message: &str, program: &str) -> Option<Reason> {
         Some(Reason::NotFound("no such file or directory"))
     } else if mentions("is a directory") {
         Some(Reason::NotRunnable("is a directory"))
-    } else if mentions("permission denied") || mentions("not an executable") || mentions("not executable") {
+    } else if mentions("permission denied") || mentions("not permitted") || mentions("not executable") {
         Some(Reason::NotRunnable("permission denied"))
     } else if mentions("exec format error") {
         Some(Reason::NotRunnable("exec format error"))

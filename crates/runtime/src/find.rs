@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::host::{CGROUP_ROOT, Cgroups};
 
 /// An OCI runtime that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,23 @@ impl Runtime {
     /// Its program.
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// What it has to be told about control groups.
+    pub(crate) fn cgroup_arguments(&self) -> &'static [&'static str] {
+        let none = self.name == "crun" && Cgroups::of_machine() == Cgroups::None;
+        if none { &["--cgroup-manager=disabled"] } else { &[] }
+    }
+
+    /// The tree of v2 beside those of v1, if it has to be hidden from this runtime: crun refuses to work where that has
+    /// controllers, too, although it would use those of v1 only.
+    pub(crate) fn hidden_cgroups(&self) -> Option<PathBuf> {
+        if self.name != "crun" || Cgroups::of_machine() != Cgroups::Hybrid {
+            return None;
+        }
+        let tree = Path::new(CGROUP_ROOT).join("unified");
+        let controllers = std::fs::read_to_string(tree.join("cgroup.controllers"));
+        controllers.is_ok_and(|controllers| !controllers.trim().is_empty()).then_some(tree)
     }
 
     fn installed(name: &str) -> Option<Self> {

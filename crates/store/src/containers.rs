@@ -16,7 +16,7 @@ use crate::work::{Intent, Work};
 
 /// Modes as of Docker 28.5; 20.10 wrote `hostconfig.json` with 0644.
 const DIR_MODE: u32 = 0o710;
-const FILE_MODE: u32 = 0o600;
+pub(crate) const FILE_MODE: u32 = 0o600;
 
 /// The containers.
 #[derive(Debug, Clone, Copy)]

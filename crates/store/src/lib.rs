@@ -15,6 +15,7 @@
 //! | [`Distribution`] | which blob holds which layer | `image/<driver>/distribution` |
 //! | [`Containers`] | container documents | `containers` |
 //! | [`Volumes`] | volumes and their labels | `volumes` |
+//! | [`Running`] | who runs which container | `layercake/running` |
 //! | [`Backrefs`] | who uses a layer, an image, a name | `layercake/index/<driver>` |
 //! | [`Sizes`] | remembered sizes of writable layers | `layercake/sizes` |
 //! | [`Downloads`] | blobs on their way from a registry | `layercake/downloads` |
@@ -55,6 +56,7 @@ mod mounts;
 mod owner;
 mod references;
 mod root;
+mod running;
 mod sizes;
 mod small;
 mod sweep;
@@ -66,7 +68,7 @@ pub use blobs::Blobs;
 pub use bolt::strings as bolt_strings;
 pub use build_cache::{BuildCache, BuildRecord};
 pub use commit::CommitLock;
-pub use container::{Container, Health, HostConfig, NewContainer, State, Status};
+pub use container::{Change, Container, Health, HostConfig, NewContainer, State, Status};
 pub use containers::{Containers, StagedContainer};
 pub use daemon::Holder;
 pub use distribution::{Distribution, V2Metadata};
@@ -78,6 +80,7 @@ pub use layers::{LayerRecord, Layers, Published, RemovingLayer, StagedLayer};
 pub use mounts::{MountRecord, Mounts, StagedMount};
 pub use references::{References, Repositories};
 pub use root::{DataRoot, Mode};
+pub use running::{Life, Running};
 pub use sizes::Sizes;
 pub use sweep::{Leftovers, Undo};
 pub use volumes::{DATA as VOLUME_DATA, Device, StagedVolume, Volume, Volumes};

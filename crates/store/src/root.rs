@@ -8,8 +8,8 @@ use crate::backrefs::Backrefs;
 use crate::error::{Error, Result};
 use crate::small::{find_dir, names_in, os};
 use crate::{
-    Blobs, BuildCache, Containers, Distribution, Downloads, Images, Layers, Mounts, References, Sizes,
-    Volumes,
+    Blobs, BuildCache, Containers, Distribution, Downloads, Images, Layers, Mounts, References, Running,
+    Sizes, Volumes,
 };
 use crate::{daemon, owner, references};
 
@@ -208,6 +208,11 @@ impl DataRoot {
     /// Volumes.
     pub fn volumes(&self) -> Volumes<'_> {
         Volumes { root: self }
+    }
+
+    /// Containers that run.
+    pub fn running(&self) -> Running<'_> {
+        Running { root: self }
     }
 
     /// Who uses what.

@@ -34,6 +34,7 @@ macro_rules! group {
     };
 }
 
+pub mod attach;
 pub mod build;
 pub mod builder;
 pub mod builder_prune;
@@ -46,6 +47,7 @@ pub mod cp;
 pub mod create;
 pub mod df;
 pub mod diff;
+pub mod exec;
 pub mod export;
 pub mod history;
 pub mod image;
@@ -54,11 +56,14 @@ pub mod images;
 pub mod import;
 pub mod info;
 pub mod inspect;
+pub mod kill;
 pub mod load;
 pub mod login;
 pub mod logout;
+pub mod logs;
 pub mod manifest;
 pub mod manifest_inspect;
+pub mod monitor;
 pub mod mount;
 pub mod prune;
 pub mod ps;
@@ -66,12 +71,18 @@ pub mod pull;
 pub mod push;
 pub mod reclaim;
 pub mod rename;
+pub mod restart;
 pub mod rm;
 pub mod rmi;
+pub mod run;
 pub mod save;
+pub mod start;
+pub mod stats;
+pub mod stop;
 pub mod system;
 pub mod system_prune;
 pub mod tag;
+pub mod top;
 pub mod tour;
 pub mod umount;
 pub mod union;
@@ -82,6 +93,7 @@ pub mod volume_inspect;
 pub mod volume_ls;
 pub mod volume_prune;
 pub mod volume_rm;
+pub mod wait;
 
 use crate::output::failure::Failure;
 

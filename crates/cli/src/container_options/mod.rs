@@ -22,6 +22,7 @@ use model::{Platform, Reference};
 use crate::options::KeyValue;
 use crate::output::failure::Failure;
 use image::Pull;
+pub use process::{environment, variable};
 use values::{Bytes, Cpus, DeviceSpec, SwapBytes, UlimitSpec};
 
 /// What `create` and `run` are told about a container.

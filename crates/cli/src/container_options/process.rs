@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use model::config::{ContainerConfig, Empty};
 
@@ -27,7 +27,7 @@ impl ContainerOptions {
             tty: self.tty,
             open_stdin: self.interactive,
             stdin_once: self.interactive && attach_stdin,
-            env: Some(self.environment()?),
+            env: Some(environment(&self.env_file, &self.env)?),
             cmd: Some(command.to_vec()).filter(|command| !command.is_empty()),
             volumes: self.unnamed_volumes(),
             working_dir: self.workdir.clone(),
@@ -37,26 +37,6 @@ impl ContainerOptions {
             stop_timeout: self.stop_timeout,
             ..ContainerConfig::default()
         })
-    }
-
-    /// The files' variables first, then those of the command line; one without a value has the value that it has here,
-    /// and is left out if it has none.
-    pub(super) fn environment(&self) -> Result<Vec<String>, Failure> {
-        let mut lines = Vec::new();
-        for path in &self.env_file {
-            lines.extend(read_lines(path)?);
-        }
-        for line in &lines {
-            let key = line.split('=').next().unwrap_or_default();
-            if key.is_empty() || key.contains(char::is_whitespace) {
-                return Err(Failure::plain(format_args!("invalid environment variable: {line}")));
-            }
-        }
-        lines.extend(self.env.iter().cloned());
-        Ok(lines
-            .into_iter()
-            .filter_map(|line| if line.contains('=') { Some(line) } else { inherited(&line) })
-            .collect())
     }
 
     pub(super) fn labels(&self) -> Result<BTreeMap<String, String>, Failure> {
@@ -73,6 +53,29 @@ impl ContainerOptions {
         let volumes: BTreeMap<String, Empty> = targets.map(|target| (target.clone(), Empty {})).collect();
         Some(volumes).filter(|volumes| !volumes.is_empty())
     }
+}
+
+/// The files' variables first, then those of the command line; one without a value has the value that it has here, and is
+/// left out if it has none.
+///
+/// # Errors
+/// A file cannot be read, or has what is no variable.
+pub fn environment(files: &[PathBuf], given: &[String]) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
+    for path in files {
+        lines.extend(read_lines(path)?);
+    }
+    for line in &lines {
+        let key = line.split('=').next().unwrap_or_default();
+        if key.is_empty() || key.contains(char::is_whitespace) {
+            return Err(Failure::plain(format_args!("invalid environment variable: {line}")));
+        }
+    }
+    lines.extend(given.iter().cloned());
+    Ok(lines
+        .into_iter()
+        .filter_map(|line| if line.contains('=') { Some(line) } else { inherited(&line) })
+        .collect())
 }
 
 /// `80`, `53/udp`, `8000-8010`.
@@ -101,7 +104,7 @@ fn read_lines(path: &Path) -> Result<Vec<String>, Failure> {
 }
 
 /// `KEY=value` or `KEY`.
-pub(super) fn variable(text: &str) -> Result<String, String> {
+pub fn variable(text: &str) -> Result<String, String> {
     match text.split('=').next() {
         Some(key) if !key.is_empty() => Ok(text.to_owned()),
         _ => Err(format!("invalid environment variable: {text}")),

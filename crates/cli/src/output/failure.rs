@@ -37,6 +37,12 @@ impl Failure {
         Self::plain(format_args!("Error: {}", without_error_numbers(&message.to_string())))
     }
 
+    /// A process's exit code that becomes the command's. There is nothing to say.
+    pub fn exit(code: i32) -> Self {
+        // As the kernel does, which has eight bits for it.
+        Self { code: code.to_le_bytes()[0], ..Self::plain("") }
+    }
+
     /// A failed operation on a file of the user's, in the words of Go: `open x: no such file or directory`.
     pub fn io(operation: &str, path: &Path, err: &io::Error) -> Self {
         Self::plain(format_args!("{operation} {}: {}", path.display(), cause(err)))

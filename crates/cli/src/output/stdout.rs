@@ -36,7 +36,10 @@ pub fn finish(written: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// Writes a message to standard error; if nobody listens, it is lost.
+/// Writes a message to standard error; if nobody listens, it is lost. An empty one is none.
 pub fn complain(message: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "{message}");
+    let message = message.to_string();
+    if !message.is_empty() {
+        let _ = writeln!(io::stderr(), "{message}");
+    }
 }

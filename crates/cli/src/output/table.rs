@@ -12,8 +12,13 @@ const PADDING: usize = 3;
 ///
 /// Widths are counted in characters, not in terminal cells: Go does so, and the output is to be the same.
 pub fn align(text: &str) -> String {
+    align_from(text, MIN_WIDTH)
+}
+
+/// As [`align`], with another least width of columns.
+pub fn align_from(text: &str, min_width: usize) -> String {
     let lines: Vec<Vec<&str>> = text.split('\n').map(|line| line.split('\t').collect()).collect();
-    let widths = widths(&lines);
+    let widths = widths(&lines, min_width);
     let mut out = String::with_capacity(text.len() * 2);
     for (n, (line, widths)) in lines.iter().zip(&widths).enumerate() {
         if n > 0 {
@@ -29,7 +34,7 @@ pub fn align(text: &str) -> String {
 }
 
 /// For each line the width of each of its columns: one fewer than it has cells.
-fn widths(lines: &[Vec<&str>]) -> Vec<Vec<usize>> {
+fn widths(lines: &[Vec<&str>], min_width: usize) -> Vec<Vec<usize>> {
     let columns = |line: &Vec<&str>| line.len() - 1;
     let mut widths: Vec<Vec<usize>> = lines.iter().map(|line| vec![0; columns(line)]).collect();
     for column in 0..lines.iter().map(columns).max().unwrap_or(0) {
@@ -39,7 +44,7 @@ fn widths(lines: &[Vec<&str>]) -> Vec<Vec<usize>> {
             let cells = &lines[start..start + run];
             let widest = cells.iter().map(|line| chars(line[column]) + PADDING).max().unwrap_or(0);
             for line in &mut widths[start..start + run] {
-                line[column] = widest.max(MIN_WIDTH);
+                line[column] = widest.max(min_width);
             }
             start += run.max(1);
         }

@@ -6,6 +6,7 @@ pub mod finding;
 pub mod history;
 pub mod image;
 pub mod mount;
+pub mod stats;
 pub mod usage;
 pub mod volume;
 

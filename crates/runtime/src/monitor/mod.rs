@@ -20,7 +20,7 @@ use std::time::Duration;
 use model::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, WaitOptions, wait};
 use sys::identity::Identity;
 use sys::signals::Signals;
 use sys::{AsFd, OwnedFd};
@@ -184,6 +184,11 @@ impl Monitor {
             while self.signals.next().is_some() {}
             self.reap();
         }
+        // Before the output: who has asked for it before it was written gets it.
+        for index in ready.clients {
+            let requests = self.clients[index].read();
+            requests.into_iter().for_each(|request| self.serve_request(index, request));
+        }
         for stream in ready.output {
             let now = now();
             if let Some((stream, bytes)) = self.streams.read(stream) {
@@ -199,10 +204,6 @@ impl Monitor {
             while let Ok((stream, _)) = listener.accept() {
                 self.clients.extend(Client::new(stream));
             }
-        }
-        for index in ready.clients {
-            let requests = self.clients[index].read();
-            requests.into_iter().for_each(|request| self.serve_request(index, request));
         }
         if ready.input {
             self.streams.write_input();
@@ -272,7 +273,7 @@ impl Monitor {
 
     /// Asks for the exit codes of all children that have ended: the container's, and orphans that came to us.
     fn reap(&mut self) {
-        while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if self.container.as_ref().is_some_and(|(container, _)| *container == pid) {
                 let code =
                     status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));

@@ -5,6 +5,7 @@
 //! once; the rest only for those who ask for the whole, since a store has thousands of containers.
 
 mod create;
+mod edit;
 mod host;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::finding::Damage;
 
 pub use create::NewContainer;
+pub use edit::Change;
 pub use host::HostConfig;
 
 /// The file's name in messages and findings.

@@ -261,5 +261,15 @@ pub fn private_namespace() -> Result<()> {
     rm::mount_change(root, flags).at("make private", root)
 }
 
+/// Gives the calling thread, and the programs that it starts, a mount namespace of their own in which the directory
+/// `path` is an empty tmpfs. What is mounted outside later still shows there; what is mounted inside does not show outside.
+pub fn hide(path: &Path) -> Result<()> {
+    let root = Path::new("/");
+    crate::raw::unshare_mounts().at("unshare the mounts of", root)?;
+    let flags = rm::MountPropagationFlags::DOWNSTREAM | rm::MountPropagationFlags::REC;
+    rm::mount_change(root, flags).at("make slaves of the mounts of", root)?;
+    rm::mount("tmpfs", path, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"").at("hide", path)
+}
+
 #[cfg(test)]
 mod tests;
