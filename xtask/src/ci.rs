@@ -7,8 +7,9 @@ use crate::Result;
 
 /// Debian's packages that the tests run as the other side: archivers, a static shell for images, id maps for users, a
 /// real Docker daemon as a witness, and a real registry with certificates and another client.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 15] = [
     "attr",
+    "bash-static",
     "bzip2",
     "busybox-static",
     "docker-registry",
