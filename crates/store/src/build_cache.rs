@@ -56,6 +56,16 @@ impl BuildCache<'_> {
         }
     }
 
+    /// Whether there is a record whose key begins with these hexadecimal digits. Reads one directory.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn has_prefix(&self, digits: &str) -> Result<bool> {
+        let Some(dir) = self.dir()? else { return Ok(false) };
+        let entries = sys::dir::list(&dir)?;
+        Ok(entries.iter().any(|entry| entry.name.to_str().is_some_and(|name| name.starts_with(digits))))
+    }
+
     /// All records that can be read, sorted by key.
     ///
     /// # Errors

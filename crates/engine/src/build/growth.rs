@@ -23,8 +23,6 @@ use crate::{Engine, Error, Result};
 /// What a step that makes a layer is called, and when it was made.
 #[derive(Debug, Clone)]
 pub(super) struct Made {
-    /// What it depends on.
-    pub key: Digest,
     /// For people who look at the cache.
     pub description: String,
     /// When.
@@ -32,9 +30,9 @@ pub(super) struct Made {
 }
 
 impl Made {
-    fn record(&self, chain: ChainId) -> BuildRecord {
+    fn record(&self, key: Digest, chain: ChainId) -> BuildRecord {
         let (created, description) = (self.created, self.description.clone());
-        BuildRecord { key: self.key, chain, created, used: created, description }
+        BuildRecord { key, chain, created, used: created, description }
     }
 }
 
@@ -78,11 +76,11 @@ impl<'a> Growth<'a> {
         Ok(())
     }
 
-    /// Adds a layer whose archive `produce` writes, in a thread of its own.
+    /// Adds a layer whose archive `produce` writes, in a thread of its own. It answers with the key of the step.
     pub fn add(
         &mut self,
         made: &Made,
-        produce: impl FnOnce(&mut dyn Write) -> Result<()> + Send,
+        produce: impl FnOnce(&mut dyn Write) -> Result<Digest> + Send,
     ) -> Result<DiffId> {
         if self.pending.is_none() {
             self.pending = Some(self.engine.new_layers(self.work)?);
@@ -93,20 +91,22 @@ impl<'a> Growth<'a> {
         let (written, stacked) = std::thread::scope(|scope| {
             let producer = scope.spawn(move || {
                 let mut out = BufWriter::with_capacity(PIECE, writer);
-                produce(&mut out)?;
-                out.flush().map_err(Error::io("write", "a layer"))
+                let key = produce(&mut out)?;
+                out.flush().map_err(Error::io("write", "a layer"))?;
+                Ok(key)
             });
             let stacked = pending.stack(&made.description, Box::new(reader), below.as_ref());
             let written = producer.join().unwrap_or_else(|_| Err(Error::thread("writing", "a layer")));
             (written, stacked)
         });
-        let record = match (written, stacked) {
+        let (key, record) = match (written, stacked) {
             // A reader that stopped is seen by the writer as a closed pipe: the reader's error is the cause.
-            (Err(written), Err(_)) if !is_closed_pipe(&written) => return Err(written),
-            (Err(written), Ok(_)) => return Err(written),
-            (_, stacked) => stacked?,
+            (Err(written), Err(stacked)) => {
+                return Err(if is_closed_pipe(&written) { stacked } else { written });
+            }
+            (written, stacked) => (written?, stacked?),
         };
-        self.records.push(made.record(record.chain));
+        self.records.push(made.record(key, record.chain));
         let diff = record.diff;
         self.top = Some(record);
         Ok(diff)
@@ -116,6 +116,7 @@ impl<'a> Growth<'a> {
     /// made something and removed it again. The layer is in the store when this returns.
     pub fn run(
         &mut self,
+        key: Digest,
         made: &Made,
         epoch: Option<Timestamp>,
         execute: impl FnOnce(&Path) -> Result<Vec<PathBuf>>,
@@ -131,7 +132,7 @@ impl<'a> Growth<'a> {
         stage.remove()?;
         let made_layer = self.in_mount(&id, execute).and_then(|touched| {
             self.forget_touched(&id, &touched)?;
-            self.seal(&id, made, epoch)
+            self.seal(&id, key, made, epoch)
         });
         let record = match made_layer {
             Ok(record) => record,
@@ -184,7 +185,7 @@ impl<'a> Growth<'a> {
     }
 
     /// Makes an image's layer of a writable one.
-    fn seal(&self, id: &CacheId, made: &Made, epoch: Option<Timestamp>) -> Result<LayerRecord> {
+    fn seal(&self, id: &CacheId, key: Digest, made: &Made, epoch: Option<Timestamp>) -> Result<LayerRecord> {
         let engine = self.engine;
         let below = self.top.as_ref().map(|top| &top.cache_id);
         if let Some(epoch) = epoch {
@@ -217,7 +218,7 @@ impl<'a> Growth<'a> {
         engine.store.sync()?;
         let lock = engine.store.commit()?;
         if let Some(theirs) = engine.sound_layer(&chain)? {
-            engine.store.build_cache().publish(&lock, &made.record(chain))?;
+            engine.store.build_cache().publish(&lock, &made.record(key, chain))?;
             engine.driver.discard(id)?;
             return Ok(theirs);
         }
@@ -228,7 +229,7 @@ impl<'a> Growth<'a> {
         }
         engine.store.layers().publish(&lock, staged)?;
         engine.store.layers().sync()?;
-        engine.store.build_cache().publish(&lock, &made.record(chain))?;
+        engine.store.build_cache().publish(&lock, &made.record(key, chain))?;
         Ok(record)
     }
 

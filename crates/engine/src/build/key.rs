@@ -39,6 +39,36 @@ impl Key {
     pub fn finish(self) -> Digest {
         Digest::from(self.0.finish())
     }
+
+    /// One half of a key, to which files are still to be added.
+    pub fn shape(self) -> Shape {
+        let mut half = [0; HALF];
+        half.copy_from_slice(&self.0.finish()[..HALF]);
+        Shape(half)
+    }
+}
+
+const HALF: usize = 16;
+
+/// All that a step depends on but the content of files: if no key begins so, no file need be read to know that the step
+/// was never carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape([u8; HALF]);
+
+impl Shape {
+    /// The key of a step of this shape with these files.
+    pub fn with(&self, files: impl IntoIterator<Item = [u8; 32]>) -> Digest {
+        let mut hash = Sha256::new();
+        files.into_iter().for_each(|file| hash.update(&file));
+        let mut key = hash.finish();
+        key[..HALF].copy_from_slice(&self.0);
+        Digest::from(key)
+    }
+
+    /// What the names of such keys begin with.
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 #[cfg(test)]

@@ -15,11 +15,13 @@ use super::target::{Content, Item};
 use crate::copy::Tree;
 use crate::{Engine, Error, Result};
 
+/// The digest of everything about a file that counts: kind, attributes, content. Times do not.
+pub(super) type FileDigest = [u8; 32];
+
 /// What a file was when it was read for the key: whoever reads it again finds out whether it is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// Of everything that counts: kind, attributes, content. Times do not.
-    pub digest: [u8; 32],
+    pub digest: FileDigest,
     stamp: Option<Stamp>,
 }
 
@@ -117,26 +119,7 @@ impl<'a> Reader<'a> {
     /// The digest of an item.
     pub fn see(&mut self, item: &Item) -> Result<Seen> {
         let (entry, open) = self.entry(item)?;
-        let mut hash = Sha256::new();
-        let numbers = [item.mode, item.owner.uid, item.owner.gid, entry.devmajor, entry.devminor];
-        numbers.iter().for_each(|number| hash.update(&number.to_le_bytes()));
-        hash.update(&[item.kind as u8]);
-        let mut sized = |bytes: &[u8]| {
-            hash.update(&(bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
-        sized(&entry.link);
-        for (key, value) in &entry.xattrs {
-            sized(key);
-            sized(value);
-        }
-        sized(&entry.file_size().to_le_bytes());
-        if let Some(map) = &entry.sparse {
-            for (offset, length) in &map.extents {
-                sized(&offset.to_le_bytes());
-                sized(&length.to_le_bytes());
-            }
-        }
+        let mut hash = attributes(item, &entry);
         if let Content::Bytes(bytes) = &item.content {
             hash.update(bytes);
         }
@@ -148,6 +131,31 @@ impl<'a> Reader<'a> {
         }
         Ok(Seen { digest: hash.finish(), stamp: open.and_then(|open| open.stamp) })
     }
+}
+
+/// Begins a file's digest with all but its bytes.
+fn attributes(item: &Item, entry: &Entry) -> Sha256 {
+    let mut hash = Sha256::new();
+    let numbers = [item.mode, item.owner.uid, item.owner.gid, entry.devmajor, entry.devminor];
+    numbers.iter().for_each(|number| hash.update(&number.to_le_bytes()));
+    hash.update(&[item.kind as u8]);
+    let mut sized = |bytes: &[u8]| {
+        hash.update(&(bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    sized(&entry.link);
+    for (key, value) in &entry.xattrs {
+        sized(key);
+        sized(value);
+    }
+    sized(&entry.file_size().to_le_bytes());
+    if let Some(map) = &entry.sparse {
+        for (offset, length) in &map.extents {
+            sized(&offset.to_le_bytes());
+            sized(&length.to_le_bytes());
+        }
+    }
+    hash
 }
 
 /// A file that is open, and which parts of it hold data.
@@ -167,19 +175,21 @@ impl Engine {
     }
 }
 
-/// Writes items as a layer's archive.
+/// Writes items as a layer's archive. Those that were not `seen` before are now; answers with the digests of all.
 ///
 /// # Errors
 /// A file is no longer what it was when it was seen.
 pub(super) fn write(
     tree: Option<&Tree>,
     items: &[(&PathBuf, &Item)],
-    seen: &[Seen],
+    seen: Option<&[Seen]>,
     tar: &mut Writer<&mut dyn Write>,
-) -> Result<()> {
+) -> Result<Vec<FileDigest>> {
     let mut reader = Reader::new(tree);
-    let mut links: HashMap<(u64, u64), Vec<u8>> = HashMap::new();
-    for ((path, item), seen) in items.iter().zip(seen) {
+    let mut links: HashMap<(u64, u64), (Vec<u8>, FileDigest)> = HashMap::new();
+    let mut digests = Vec::with_capacity(items.len());
+    for (number, (path, item)) in items.iter().enumerate() {
+        let seen = seen.and_then(|seen| seen.get(number));
         let mut name = path.as_os_str().as_bytes().to_vec();
         let mut common = |entry: &mut Entry| {
             if entry.kind == Kind::Directory {
@@ -190,36 +200,48 @@ pub(super) fn write(
             (entry.uid, entry.gid) = (item.owner.uid, item.owner.gid);
             entry.mtime = Timestamp { secs: item.mtime.secs, nanos: item.mtime.nanos };
         };
-        if let Content::Tree { found, .. } = &item.content
-            && found.meta.nlink > 1
-            && item.kind != FileKind::Dir
-        {
-            let inode = (found.meta.dev, found.meta.ino);
-            if let Some(first) = links.get(&inode) {
-                let mut entry = Entry::new("", Kind::HardLink);
-                common(&mut entry);
-                entry.link.clone_from(first);
-                tar.append_header(&entry)?;
-                continue;
+        let inode = match &item.content {
+            Content::Tree { found, .. } if found.meta.nlink > 1 && item.kind != FileKind::Dir => {
+                Some((found.meta.dev, found.meta.ino))
             }
-            links.insert(inode, path.as_os_str().as_bytes().to_vec());
+            _ => None,
+        };
+        if let Some((first, digest)) = inode.and_then(|inode| links.get(&inode)) {
+            let mut entry = Entry::new("", Kind::HardLink);
+            common(&mut entry);
+            entry.link.clone_from(first);
+            tar.append_header(&entry)?;
+            digests.push(*digest);
+            continue;
         }
         let (mut entry, open) = reader.entry(item)?;
+        let mut hash = seen.is_none().then(|| attributes(item, &entry));
         common(&mut entry);
-        if let Some(open) = &open
+        if let (Some(open), Some(seen)) = (&open, seen)
             && open.stamp != seen.stamp
         {
             return Err(changed(path));
         }
         tar.append_header(&entry)?;
+        let mut pass = |piece: &[u8]| {
+            if let Some(hash) = &mut hash {
+                hash.update(piece);
+            }
+            Ok(tar.data(piece)?)
+        };
         if let Content::Bytes(bytes) = &item.content {
-            tar.data(bytes)?;
+            pass(bytes)?;
         }
         if let Some(open) = &open {
-            reader.read(open, |piece| Ok(tar.data(piece)?))?;
+            reader.read(open, pass)?;
+        }
+        let digest = seen.map(|seen| seen.digest).or_else(|| hash.map(Sha256::finish)).unwrap_or_default();
+        digests.push(digest);
+        if let Some(inode) = inode {
+            links.insert(inode, (path.as_os_str().as_bytes().to_vec(), digest));
         }
     }
-    Ok(())
+    Ok(digests)
 }
 
 fn changed(path: &Path) -> Error {

@@ -29,7 +29,7 @@ use dockerfile::Ignore;
 use model::{ChainId, Digest, Timestamp};
 use sys::{FileKind, Time};
 
-use super::key::Key;
+use super::key::{Key, Shape};
 use crate::copy::Tree;
 use crate::{Engine, Error, Result};
 use content::Seen;
@@ -72,23 +72,30 @@ pub(super) struct Request {
     pub now: Option<Timestamp>,
 }
 
-/// A copy that is worked out: its key, and all that is needed to make its layer.
+/// A copy that is worked out: all that is needed to make its layer.
 pub(super) struct Prepared<'a> {
-    pub key: Digest,
+    /// What is known of the step before a file is read: one half of its key.
+    pub shape: Shape,
     /// What is copied from.
     tree: Option<&'a Tree>,
     items: Vec<(PathBuf, Item)>,
-    seen: Vec<Seen>,
     archives: Vec<Archive>,
     below: Option<&'a Tree>,
     epoch: Option<Timestamp>,
 }
 
+/// The files of a copy, read.
+pub(super) struct Read {
+    /// The key of the step.
+    pub key: Digest,
+    seen: Vec<Seen>,
+}
+
 impl Engine {
-    /// Works out a copy on top of `below`, reading all that is copied.
+    /// Works out a copy on top of `below`. No file is read, but for archives to be unpacked.
     ///
     /// # Errors
-    /// A path that is not there, what does not go together, files that cannot be read.
+    /// A path that is not there, what does not go together.
     pub(super) fn prepare_copy<'a>(
         &self,
         request: &Request,
@@ -106,19 +113,16 @@ impl Engine {
         copy.run()?;
         let Copy { target, archives, .. } = copy;
         let items: Vec<(PathBuf, Item)> = target.items.into_iter().collect();
-        let listed: Vec<(&PathBuf, &Item)> = items.iter().map(|(path, item)| (path, item)).collect();
-        let seen = self.see_all(Some(source.tree), &listed)?;
-
         let mut key = Key::new("copy", chain);
         key.part(request.epoch.map(|epoch| epoch.to_string()).unwrap_or_default());
-        for ((path, _), seen) in items.iter().zip(&seen) {
-            key.part(path.as_os_str().as_encoded_bytes()).part(seen.digest);
+        for (path, item) in &items {
+            key.part(path.as_os_str().as_encoded_bytes()).part([item.kind as u8]);
         }
         for archive in &archives {
             archive.add_to(&mut key)?;
         }
-        let tree = Some(source.tree);
-        Ok(Prepared { key: key.finish(), tree, items, seen, archives, below, epoch: request.epoch })
+        let (shape, tree) = (key.shape(), Some(source.tree));
+        Ok(Prepared { shape, tree, items, archives, below, epoch: request.epoch })
     }
 
     /// Works out the directory `path` with those above it, as far as they are missing (`WORKDIR`).
@@ -136,12 +140,10 @@ impl Engine {
         let mut target = Target::new(below, owner, NEW, time(epoch.unwrap_or_else(crate::now)));
         target.directory(Path::new(path))?;
         let items: Vec<(PathBuf, Item)> = target.items.into_iter().collect();
-        let listed: Vec<(&PathBuf, &Item)> = items.iter().map(|(path, item)| (path, item)).collect();
-        let seen = self.see_all(None, &listed)?;
         let mut key = Key::new("workdir", chain);
-        key.part(path).part(format!("{}:{}", owner.uid, owner.gid));
+        key.part(path);
         key.part(epoch.map(|epoch| epoch.to_string()).unwrap_or_default());
-        Ok(Prepared { key: key.finish(), tree: None, items, seen, archives: Vec::new(), below, epoch })
+        Ok(Prepared { shape: key.shape(), tree: None, items, archives: Vec::new(), below, epoch })
     }
 
     /// The digest of what is at `path` of a tree.
@@ -150,22 +152,39 @@ impl Engine {
     /// Nothing is there.
     pub(super) fn digest_of(&self, source: &Source<'_>, path: &str) -> Result<Digest> {
         let request = Request { paths: vec![path.to_owned()], dest: "/".to_owned(), ..Request::default() };
-        Ok(self.prepare_copy(&request, source, None, None)?.key)
+        Ok(self.prepare_copy(&request, source, None, None)?.read(self)?.key)
     }
 }
 
 impl Prepared<'_> {
-    /// Writes the layer's archive.
-    pub fn write(&self, engine: &Engine, out: &mut dyn Write) -> Result<()> {
+    fn items(&self) -> Vec<(&PathBuf, &Item)> {
+        self.items.iter().map(|(path, item)| (path, item)).collect()
+    }
+
+    /// Reads all that is copied, on all processors.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn read(&self, engine: &Engine) -> Result<Read> {
+        let seen = engine.see_all(self.tree, &self.items())?;
+        let key = self.shape.with(seen.iter().map(|seen| seen.digest));
+        Ok(Read { key, seen })
+    }
+
+    /// Writes the layer's archive, and answers with the key of the step. Without `read`, each file is read once, here.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is not what it was.
+    pub fn write(&self, engine: &Engine, read: Option<&Read>, out: &mut dyn Write) -> Result<Digest> {
         let mut tar = Writer::new(out);
-        let items: Vec<(&PathBuf, &Item)> = self.items.iter().map(|(path, item)| (path, item)).collect();
-        content::write(self.tree, &items, &self.seen, &mut tar)?;
+        let items = self.items();
+        let digests = content::write(self.tree, &items, read.map(|read| read.seen.as_slice()), &mut tar)?;
         let mut made = items.iter().map(|(path, _)| (*path).clone()).collect();
         for archive in &self.archives {
             archive.write(engine, self.below, &mut made, self.epoch, &mut tar)?;
         }
         tar.finish()?;
-        Ok(())
+        Ok(self.shape.with(digests))
     }
 }
 
