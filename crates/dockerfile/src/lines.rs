@@ -26,6 +26,7 @@ pub(crate) fn read(source: &Source, text: &str) -> Result<(Directives, Vec<Line>
         directives: Directives::default(),
         in_directives: true,
         lines: text.split('\n'),
+        ends_in_newline: text.ends_with('\n'),
         number: 0,
     };
     let mut all = Vec::new();
@@ -41,6 +42,8 @@ struct Reader<'a> {
     /// Directives stand before everything else.
     in_directives: bool,
     lines: std::str::Split<'a, char>,
+    /// Whether there is an empty rest behind the last line.
+    ends_in_newline: bool,
     /// Of the line that was read last.
     number: usize,
 }
@@ -85,8 +88,10 @@ impl<'a> Reader<'a> {
         for (name, expand, chomp) in named_heredocs(&text) {
             let content = self.heredoc(&name, chomp);
             let Some(content) = content else {
-                let span = Span { first, last: self.number };
-                return Err(Error::parsing(self.source, span, Problem::new("unterminated heredoc")));
+                // What stands behind the last newline is no line.
+                let last = self.number - usize::from(self.ends_in_newline);
+                let span = Span { first, last: last.max(first) };
+                return Err(Error::at(self.source, span, Problem::new("unterminated heredoc")));
             };
             heredocs.push(Heredoc { name, content, expand, chomp });
         }
@@ -125,7 +130,7 @@ impl<'a> Reader<'a> {
             self.in_directives = self.number == 1 && line.starts_with("#!");
             return Ok(());
         };
-        let refuse = |why: String| Err(Error::parsing(self.source, Span::line(self.number), Problem(why)));
+        let refuse = |why: String| Err(Error::at(self.source, Span::line(self.number), Problem(why)));
         let place = match key.as_str() {
             "syntax" => &mut self.directives.syntax,
             "check" => &mut self.directives.check,

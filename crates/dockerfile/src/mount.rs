@@ -106,7 +106,7 @@ impl MountFlag {
     /// Splits the flag's value, and refuses variables in `from`, which decides what the step needs.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let flag = MountFlag { fields: split_csv(text)? };
-        if flag.from().is_some_and(|from| from.find('$').is_some_and(|at| at + 1 < from.len())) {
+        if flag.from().is_some_and(crate::plan::has_variable) {
             return refuse("'from' doesn't support variable expansion, define alias stage instead");
         }
         Ok(flag)

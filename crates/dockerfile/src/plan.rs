@@ -4,6 +4,7 @@ use model::{Platform, Reference};
 
 use crate::error::{Error, Problem, Result};
 use crate::instruction::Instruction;
+use crate::parse::suggestion;
 use crate::scope::Globals;
 use crate::{Dockerfile, Step};
 
@@ -58,7 +59,8 @@ pub fn plan(file: &Dockerfile, globals: &Globals, target: Option<&str>) -> Resul
     let target = match target.filter(|name| !name.is_empty()) {
         None => last,
         Some(name) => file.stage(name).ok_or_else(|| {
-            file.error(file.stages[last].span, Problem(format!("target stage {name:?} could not be found")))
+            let why = format!("target stage {name:?} could not be found{}", file.near_stage(name));
+            file.error(file.stages[last].span, Problem(why))
         })?,
     };
     let mut planned: Vec<Option<Planned>> = (0..file.stages.len()).map(|_| None).collect();
@@ -125,12 +127,22 @@ impl Dockerfile {
         named.or_else(|| name.parse().ok().filter(|&number: &usize| number < self.stages.len()))
     }
 
+    fn near_stage(&self, name: &str) -> String {
+        let names: Vec<&str> = self.stages.iter().filter_map(|stage| stage.name.as_deref()).collect();
+        suggestion(&name.to_lowercase(), &names)
+    }
+
     /// What `from` means in `step` of the stage with the number `index`.
     ///
     /// # Errors
     /// The stage itself or a later one; neither a stage nor the name of an image.
     pub fn origin(&self, index: usize, step: &Step, from: &str) -> Result<Origin, Error> {
         let problem = |why: String| self.error(step.span, Problem(why));
+        if has_variable(from) {
+            let why = "variable expansion is not supported for --from, define a new stage with FROM using ARG from \
+                       global scope as a workaround";
+            return Err(problem(why.to_owned()));
+        }
         let lower = from.to_lowercase();
         if let Some(other) =
             self.stages[..index].iter().rposition(|stage| stage.name.as_ref() == Some(&lower))
@@ -145,9 +157,7 @@ impl Dockerfile {
         {
             return match number < index {
                 true => Ok(Origin::Stage(number)),
-                false => {
-                    Err(problem(format!("invalid from flag value {from}: invalid stage index {number}")))
-                }
+                false => Err(problem(format!("invalid stage index {number}"))),
             };
         }
         if from == "scratch" {
@@ -161,6 +171,11 @@ impl Dockerfile {
 fn stage_before(file: &Dockerfile, index: usize, name: &str) -> Option<usize> {
     let lower = name.to_lowercase();
     file.stages[..index].iter().rposition(|stage| stage.name.as_ref() == Some(&lower))
+}
+
+/// `$` and something behind it.
+pub(crate) fn has_variable(from: &str) -> bool {
+    from.find('$').is_some_and(|at| at + 1 < from.len())
 }
 
 fn image(name: &str) -> Result<Reference> {

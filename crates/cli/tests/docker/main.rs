@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, outside of #[test] functions
 
 mod archives;
+mod built;
 mod daemon;
 mod damaged;
 mod emptied;

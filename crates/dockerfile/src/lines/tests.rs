@@ -55,7 +55,7 @@ fn bad_directives_are_refused_in_their_line() {
         ("# syntax=a\n# Syntax=b\nFROM a", "only one syntax parser directive can be used", 2),
     ] {
         let error = read(&Source::new("d", text), text).err().unwrap();
-        assert_eq!(error.to_string(), format!("dockerfile parse error on line {line}: {why}"));
+        assert_eq!(error.to_string(), why);
         assert_eq!(error.span, Span::line(line));
     }
 }
@@ -100,5 +100,8 @@ fn not_every_pair_of_angles_is_a_document() {
 fn a_document_without_an_end_is_refused() {
     let text = "FROM a\nRUN <<EOF\nx\n";
     let error = read(&Source::new("d", text), text).err().unwrap();
-    assert_eq!(error.to_string(), "dockerfile parse error on line 2: unterminated heredoc");
+    assert_eq!(
+        (error.to_string().as_str(), error.span),
+        ("unterminated heredoc", Span { first: 2, last: 3 })
+    );
 }

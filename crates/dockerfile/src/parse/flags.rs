@@ -1,11 +1,12 @@
 //! `--flag=value` in front of an instruction's arguments.
 
-use super::Raw;
+use super::{Raw, suggestion};
 use crate::error::{Result, refuse};
 
 /// The flags of one instruction. Each is taken once; [`finish`](Self::finish) refuses what is left.
 pub(super) struct Flags {
     left: Vec<(String, Option<String>)>,
+    known: Vec<&'static str>,
 }
 
 impl Flags {
@@ -18,10 +19,11 @@ impl Flags {
                 None => (flag.to_owned(), None),
             }
         };
-        Ok(Flags { left: raw.flags.iter().map(split).collect() })
+        Ok(Flags { left: raw.flags.iter().map(split).collect(), known: Vec::new() })
     }
 
-    fn take(&mut self, name: &str) -> Result<Option<Option<String>>> {
+    fn take(&mut self, name: &'static str) -> Result<Option<Option<String>>> {
+        self.known.push(name);
         let Some(at) = self.left.iter().position(|(other, _)| other == name) else { return Ok(None) };
         let (_, value) = self.left.remove(at);
         match self.left.iter().any(|(other, _)| other == name) {
@@ -31,7 +33,7 @@ impl Flags {
     }
 
     /// The value of a flag that has one.
-    pub fn text(&mut self, name: &str) -> Result<Option<String>> {
+    pub fn text(&mut self, name: &'static str) -> Result<Option<String>> {
         match self.take(name)? {
             Some(None) => refuse(format!("missing a value on flag: --{name}")),
             Some(value) => Ok(value),
@@ -40,7 +42,8 @@ impl Flags {
     }
 
     /// All values of a flag that may come again.
-    pub fn texts(&mut self, name: &str) -> Result<Vec<String>> {
+    pub fn texts(&mut self, name: &'static str) -> Result<Vec<String>> {
+        self.known.push(name);
         let mut values = Vec::new();
         while let Some(at) = self.left.iter().position(|(other, _)| other == name) {
             match self.left.remove(at) {
@@ -52,7 +55,7 @@ impl Flags {
     }
 
     /// A flag that is true when it is given alone.
-    pub fn boolean(&mut self, name: &str) -> Result<Option<bool>> {
+    pub fn boolean(&mut self, name: &'static str) -> Result<Option<bool>> {
         let Some(value) = self.take(name)? else { return Ok(None) };
         let Some(value) = value else { return Ok(Some(true)) };
         match value.to_lowercase().as_str() {
@@ -66,7 +69,7 @@ impl Flags {
     /// Refuses a flag that nobody took.
     pub fn finish(self) -> Result<()> {
         match self.left.first() {
-            Some((name, _)) => refuse(format!("unknown flag: --{name}")),
+            Some((name, _)) => refuse(format!("unknown flag: --{name}{}", suggestion(name, &self.known))),
             None => Ok(()),
         }
     }

@@ -28,15 +28,17 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Dockerfile, Error> {
     let source = text::Source::new(name, content);
     let (directives, lines) = lines::read(&source, content)?;
     let escape = directives.escape_char();
-    let whole = |why: &str| Err(Error::at(&source, Span::line(0), Problem::new(why)));
     if lines.is_empty() {
-        return whole("file with no instructions");
+        let last = Span::line(content.lines().count());
+        return Err(Error::at(&source, last, Problem::new("file with no instructions")));
     }
     let mut global_args = Vec::new();
     let mut stages: Vec<Stage> = Vec::new();
     for line in &lines {
         let raw = Raw::of(&line.text);
         let wrong = |problem| Error::parsing(&source, line.span, problem);
+        // BuildKit finds these while it still splits lines, and does not say that they are parse errors.
+        raw.check(escape).map_err(|problem| Error::at(&source, line.span, problem))?;
         if raw.name == "FROM" {
             stages.push(from(&raw, line).map_err(wrong)?);
             continue;
@@ -46,11 +48,15 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Dockerfile, Error> {
         match stages.last_mut() {
             Some(stage) => stage.steps.push(step),
             None if matches!(step.instruction, Instruction::Arg(_)) => global_args.push(step),
-            None => return Err(wrong(Problem::new("no build stage in current context"))),
+            None => {
+                let why = Problem::new("no build stage in current context");
+                return Err(Error::at(&source, line.span, why));
+            }
         }
     }
     if stages.is_empty() {
-        return whole("dockerfile contains no stages to build");
+        let nowhere = Span::line(0);
+        return Err(Error::at(&source, nowhere, Problem::new("dockerfile contains no stages to build")));
     }
     let mut file = Dockerfile { text: source, directives, global_args, stages, warnings: Vec::new() };
     file.warnings = lint::check(&file, &lines);
@@ -165,9 +171,7 @@ pub(crate) fn instruction(raw: &Raw, heredocs: &[Heredoc], escape: char) -> Resu
                 Flags::of(raw)?.finish()?;
                 Instruction::Shell(words)
             }
-            Command::Shell(_) => {
-                return refuse(format!("SHELL requires the arguments to be in JSON form: {}", raw.rest));
-            }
+            Command::Shell(_) => return refuse("SHELL requires the arguments to be in JSON form"),
         },
         "STOPSIGNAL" => Instruction::Stopsignal(raw.one_argument()?),
         "USER" => Instruction::User(raw.one_argument()?),
@@ -208,13 +212,6 @@ fn copy(raw: &Raw, heredocs: &[Heredoc]) -> Result<Copy> {
         exclude: flags.texts("exclude")?,
     };
     flags.finish()?;
-    if let Some(from) = copy.from.as_ref().filter(|from| from.find('$').is_some_and(|at| at + 1 < from.len()))
-    {
-        return refuse(format!(
-            "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope \
-             as a workaround: {from}"
-        ));
-    }
     Ok(copy)
 }
 
@@ -283,16 +280,16 @@ fn run(raw: &Raw, heredocs: &[Heredoc]) -> Result<Run> {
     let security = flags.text("security")?;
     let devices = flags.texts("device")?;
     flags.finish()?;
-    one_of("network", network.as_deref(), &["default", "none", "host"])?;
-    one_of("security", security.as_deref(), &["sandbox", "insecure"])?;
+    one_of("network mode", network.as_deref(), &["default", "none", "host"])?;
+    one_of("security mode", security.as_deref(), &["sandbox", "insecure"])?;
     let mounts = mounts.iter().map(|mount| MountFlag::parse(mount)).collect::<Result<_>>()?;
     Ok(Run { command: raw.command()?, heredocs: heredocs.to_vec(), mounts, network, security, devices })
 }
 
-fn one_of(flag: &str, value: Option<&str>, allowed: &[&str]) -> Result<()> {
+fn one_of(what: &str, value: Option<&str>, allowed: &[&str]) -> Result<()> {
     match value {
         Some(value) if !allowed.contains(&value) => {
-            refuse(format!("{flag} {value:?} is not valid{}", suggestion(value, allowed)))
+            refuse(format!("invalid {what} {value:?}{}", suggestion(value, allowed)))
         }
         _ => Ok(()),
     }
@@ -316,10 +313,11 @@ fn volumes(raw: &Raw) -> Result<Vec<String>> {
 
 /// ` (did you mean …?)` if one of `known` is near.
 pub(crate) fn suggestion(given: &str, known: &[&str]) -> String {
-    const FAR: usize = 4;
-    let nearest = known.iter().map(|name| (distance(given, name), name)).min();
+    const FAR: usize = 3;
+    let given = given.to_lowercase();
+    let nearest = known.iter().map(|name| (distance(&given, &name.to_lowercase()), name)).min();
     match nearest {
-        Some((distance, name)) if distance < FAR.min(given.len()) => format!(" (did you mean {name}?)"),
+        Some((distance, name)) if (1..FAR).contains(&distance) => format!(" (did you mean {name}?)"),
         _ => String::new(),
     }
 }

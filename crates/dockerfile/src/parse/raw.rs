@@ -26,6 +26,15 @@ impl Raw {
         Raw { name: written.to_uppercase(), written: written.to_owned(), flags, rest: rest.trim().to_owned() }
     }
 
+    /// Refuses arguments that cannot be split, whatever they mean.
+    pub fn check(&self, escape: char) -> Result<()> {
+        match self.name.as_str() {
+            "ENV" | "LABEL" => self.split_pairs(escape).map(drop),
+            "ADD" | "CMD" | "COPY" | "ENTRYPOINT" | "RUN" | "SHELL" | "VOLUME" => self.json().map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// The arguments between white space.
     pub fn words(&self) -> Vec<&str> {
         self.rest.split_whitespace().collect()
@@ -56,29 +65,32 @@ impl Raw {
 
     /// `name=value…`, or the old form `name value` for a single pair.
     pub fn pairs(&self, escape: char) -> Result<Vec<(String, String)>> {
-        let words = words::split(&self.rest, escape);
-        let Some(first) = words.first() else { return needs_one(&self.name) };
-        if !first.contains('=') {
-            let Some((name, value)) = self.rest.split_once(char::is_whitespace) else {
-                return refuse(format!("{} must have two arguments", self.name));
-            };
-            super::Flags::of(self)?.finish()?;
-            return Ok(vec![(name.to_owned(), value.trim_start().to_owned())]);
-        }
-        let mut pairs = Vec::new();
-        for word in &words {
-            let Some((name, value)) = word.split_once('=') else {
-                return refuse(format!(
-                    "Syntax error - can't find = in {word:?}. Must be of the form: name=value"
-                ));
-            };
-            pairs.push((name.to_owned(), value.to_owned()));
-        }
+        let pairs = self.split_pairs(escape)?;
         super::Flags::of(self)?.finish()?;
+        if pairs.is_empty() {
+            return needs_one(&self.name);
+        }
         match pairs.iter().any(|(name, _)| name.is_empty()) {
             true => refuse(format!("{} names can not be blank", self.name)),
             false => Ok(pairs),
         }
+    }
+
+    fn split_pairs(&self, escape: char) -> Result<Vec<(String, String)>> {
+        let words = words::split(&self.rest, escape);
+        if words.first().is_some_and(|first| !first.contains('=')) {
+            return match self.rest.split_once(char::is_whitespace) {
+                Some((name, value)) => Ok(vec![(name.to_owned(), value.trim_start().to_owned())]),
+                None => refuse(format!("{} must have two arguments", self.name)),
+            };
+        }
+        let pair = |word: &String| match word.split_once('=') {
+            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+            None => {
+                refuse(format!("Syntax error - can't find = in {word:?}. Must be of the form: name=value"))
+            }
+        };
+        words.iter().map(pair).collect()
     }
 }
 

@@ -42,7 +42,7 @@ fn what_cannot_be_planned_is_shown_with_its_line() {
     for (text, target, line, why) in [
         ("FROM a", Some("x"), 1, "target stage \"x\" could not be found"),
         ("FROM $none", None, 1, "base name ($none) should not be blank"),
-        ("FROM a\nCOPY --from=0 x y", None, 2, "invalid from flag value 0: invalid stage index 0"),
+        ("FROM a\nCOPY --from=0 x y", None, 2, "invalid stage index 0"),
         ("FROM a AS b\nCOPY --from=b x y", None, 2, "circular dependency detected on stage: b"),
         (
             "FROM Up",

@@ -81,18 +81,18 @@ impl Logs {
     /// BuildKit's last lines.
     pub fn ending(self) -> String {
         let mut text = String::new();
-        match self.warnings.len() {
-            0 => {}
-            1 => text += "\n 1 warning found:\n",
-            several => text += &format!("\n {several} warnings found:\n"),
-        }
-        text.extend(self.warnings);
         let failed = self.failed.and_then(|id| self.parts.get(&id)).filter(|part| !part.lines.is_empty());
         if let Some(part) = failed {
             text += &format!("------\n > {}:\n", part.name);
             text.extend(part.lines.iter().map(|line| format!("{line}\n")));
             text += "------\n";
         }
+        match self.warnings.len() {
+            0 => {}
+            1 => text += "\n 1 warning found:\n",
+            several => text += &format!("\n {several} warnings found:\n"),
+        }
+        text.extend(self.warnings);
         text
     }
 }

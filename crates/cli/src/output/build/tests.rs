@@ -117,8 +117,8 @@ fn what_failed_is_said_again_below() {
     assert_eq!(shown, "#1 [2/2] RUN false\n#1 0.100 oh\n#1 ERROR: exit code: 1\n\n#2 other\n#2 CANCELED\n");
     assert_eq!(
         said,
-        "\n 1 warning found:\n - StageNameCasing: Stage name 'X' (line 3)\n\
-         ------\n > [2/2] RUN false:\n0.100 oh\n------\n"
+        "------\n > [2/2] RUN false:\n0.100 oh\n------\n\
+         \n 1 warning found:\n - StageNameCasing: Stage name 'X' (line 3)\n"
     );
 }
 

@@ -52,7 +52,11 @@ impl Command {
         match invocation {
             Invocation::Exec(words) => (words, None),
             Invocation::Shell(text) => (shell.iter().cloned().chain([text]).collect(), None),
-            Invocation::Script { name, content } => (vec![format!("{PIPES}/{name}")], Some((name, content))),
+            // As BuildKit: the shell is asked to run the file, which then has an interpreter of its own.
+            Invocation::Script { name, content } => {
+                let file = format!("{PIPES}/{name}");
+                (shell.iter().cloned().chain([file]).collect(), Some((name, content)))
+            }
         }
     }
 
