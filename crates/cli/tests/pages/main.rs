@@ -40,4 +40,5 @@ pages! {
     about_storage_drivers_18_09
     overlayfs_storage_driver
     the_overlay_filesystem
+    volumes
 }

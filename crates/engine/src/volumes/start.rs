@@ -78,7 +78,12 @@ impl Engine {
 fn bind(point: &MountPoint, source: String) -> Mount {
     let options = point.spec.bind_options.clone().unwrap_or_default();
     let mut words = vec![if options.non_recursive { "bind" } else { "rbind" }.to_owned()];
-    words.extend((!point.writable).then(|| "ro".to_owned()));
+    if !point.writable {
+        words.push("ro".to_owned());
+        // What is mounted below, too, as Docker does where the kernel can.
+        let recursive = !options.non_recursive && !options.read_only_non_recursive && has_mount_setattr();
+        words.extend(recursive.then(|| "rro".to_owned()));
+    }
     words.extend(Some(point.propagation.clone()).filter(|propagation| !propagation.is_empty()));
     Mount {
         destination: point.destination.clone().into(),
@@ -86,6 +91,13 @@ fn bind(point: &MountPoint, source: String) -> Mount {
         source: source.into(),
         options: words,
     }
+}
+
+/// Whether the kernel can make a tree of mounts read-only, mount_setattr(2): since Linux 5.12.
+fn has_mount_setattr() -> bool {
+    let release = sys::process::kernel_release();
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 12)
 }
 
 fn tmpfs(destination: &str, options: Vec<String>) -> Mount {
@@ -135,7 +147,7 @@ mod tests {
     #[test]
     fn options_are_those_of_the_runtime() {
         assert_eq!(bind(&point("/a:/b"), "/a".into()).options, ["rbind", "rprivate"]);
-        assert_eq!(bind(&point("/a:/b:ro,rslave"), "/a".into()).options, ["rbind", "ro", "rslave"]);
+        assert_eq!(bind(&point("/a:/b:ro,rslave"), "/a".into()).options, ["rbind", "ro", "rro", "rslave"]);
         assert_eq!(bind(&point("vol:/b"), "/x/_data".into()).options, ["rbind"]);
     }
 

@@ -201,7 +201,7 @@ fn a_container_starts_with_its_mounts_outermost_first() {
         .collect();
     assert_eq!(
         shown,
-        ["/run tmpfs noexec,nosuid,nodev,size=1m", "/srv bind rbind", "/srv/deep bind rbind,ro,rprivate"]
+        ["/run tmpfs noexec,nosuid,nodev,size=1m", "/srv bind rbind", "/srv/deep bind rbind,ro,rro,rprivate"]
     );
     assert_eq!(mounts[1].source, world.data("data"));
     assert!(host.is_dir(), "the source of -v is made");
