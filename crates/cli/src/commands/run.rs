@@ -38,7 +38,8 @@ pub struct Args {
 /// Exit code 125 for what is layercake's to refuse, 126 and 127 for a program that cannot be run or is not there.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match begin(args, context) {
-        Err(failure) if failure.code == 1 => Err(failure.code(USAGE)),
+        // A container's own exit code comes without a word.
+        Err(failure) if failure.code == 1 && !failure.message.is_empty() => Err(failure.code(USAGE)),
         other => other,
     }
 }
