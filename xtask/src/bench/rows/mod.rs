@@ -1,9 +1,11 @@
 //! The rows: what is measured, one file per kind of work.
 
+mod build;
 mod containers;
 mod load;
 mod ps;
 mod remove;
+mod run;
 mod save;
 
 use super::Bench;
@@ -24,6 +26,9 @@ const ROWS: &[(&str, Measure)] = &[
     ("rm", containers::remove),
     ("mount of 128 layers", containers::mount),
     ("ps -a --size", ps::size),
+    ("build, unchanged, 20 steps", build::unchanged),
+    ("build, COPY of 30,000 files", build::copy),
+    ("run --rm true", run::nothing),
 ];
 
 /// Measures every row that was asked for.
