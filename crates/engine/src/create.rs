@@ -55,6 +55,7 @@ impl Engine {
         let platform = image.platform();
         let mut warnings = Vec::new();
         check_platform(options, &platform, &mut warnings)?;
+        warnings.extend(crate::run::discarded_limits(&options.host, &runtime::Host::probe()?));
 
         let id = ContainerId::from_random(sys::process::random());
         let config = container_config(options, image.view().config.as_ref(), &id);

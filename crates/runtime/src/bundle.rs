@@ -47,6 +47,12 @@ impl Bundle {
         Ok(())
     }
 
+    /// Reads a file of the bundle; empty if there is none.
+    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let dir = sys::dir::open_path(&self.dir)?;
+        Ok(sys::atomic::find(&dir, OsStr::new(name))?.unwrap_or_default())
+    }
+
     /// Reads a file of the bundle and removes it; empty if there is none.
     pub(crate) fn take(&self, name: &str) -> Result<Vec<u8>> {
         let dir = sys::dir::open_path(&self.dir)?;

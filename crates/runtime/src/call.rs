@@ -1,7 +1,13 @@
 //! Calls of the runtime's program: the command line that crun, runc and youki have in common.
 
 use std::ffi::OsStr;
+use std::io::{Read, Write};
 use std::process::{self, Command};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use sys::AsFd;
+use sys::identity::Identity;
 
 use crate::bundle::Bundle;
 use crate::console::Console;
@@ -84,16 +90,27 @@ impl Runtime {
         call.pid(PID)
     }
 
-    /// Runs a further process in a running container, in the foreground.
+    /// Runs a further process in a running container, in the foreground. With `stderr`, what it writes to its standard
+    /// error comes there, and not what the runtime says if it cannot be run: that is the error.
     ///
     /// # Errors
     /// As [`Runtime::run`].
-    pub fn exec(&self, id: &str, bundle: &Bundle, exec: &Exec<'_>, stdio: Stdio) -> Result<ExitCode> {
+    pub fn exec(
+        &self,
+        id: &str,
+        bundle: &Bundle,
+        exec: &Exec<'_>,
+        stdio: Stdio,
+        stderr: Option<&mut dyn Write>,
+    ) -> Result<ExitCode> {
         let names = Names::new();
         let mut call = Call::new(self, bundle, "exec", &names.log);
         bundle.put(&names.process, &exec.document()?)?;
         call.command.args(["exec", "--process", &names.process]).arg(id);
-        let ended = call.run(stdio);
+        let ended = match stderr {
+            Some(stderr) => call.run_relayed(stdio, stderr),
+            None => call.run(stdio),
+        };
         bundle.take(&names.process)?;
         call.outcome(ended?, exec.program())
     }
@@ -207,6 +224,41 @@ impl<'a> Call<'a> {
         child.wait().map_err(Error::io("wait for", program))
     }
 
+    /// As [`run`](Self::run), with the standard error of the process passed on to `out`. Runtimes write into their log
+    /// first, and then the same to their standard error: that is left out.
+    fn run_relayed(&mut self, stdio: Stdio, out: &mut dyn Write) -> Result<process::ExitStatus> {
+        let program = self.runtime.program();
+        self.command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(process::Stdio::piped());
+        let mut child = spawn(&mut self.command, self.runtime)?;
+        let runtime = Identity::of(child.id())?.open();
+        let mut pipe = child.stderr.take();
+        while let (Some(from), Some(runtime)) = (&mut pipe, &runtime) {
+            let mut fds = [
+                PollFd::from_borrowed_fd(from.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(runtime.as_fd(), PollFlags::IN),
+            ];
+            match poll(&mut fds, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => return Err(Error::errno("wait for", program)(e)),
+            }
+            let readable = !fds[0].revents().is_empty();
+            // A process in the background may keep the pipe open; nobody waits for it.
+            if !readable && !fds[1].revents().is_empty() {
+                break;
+            }
+            let mut buffer = [0; 32 << 10];
+            if readable {
+                match from.read(&mut buffer).map_err(Error::io("read from", program))? {
+                    0 => pipe = None,
+                    _ if self.complaint_in(&self.bundle.read(&self.log)?).is_some() => {}
+                    // If nobody listens, it is lost.
+                    read => drop(out.write_all(&buffer[..read])),
+                }
+            }
+        }
+        child.wait().map_err(Error::io("wait for", program))
+    }
+
     /// What a call in the foreground ended with: the runtime's error, or the exit code of the process.
     fn outcome(&self, ended: process::ExitStatus, program: &str) -> Result<ExitCode> {
         match self.complaint()? {
@@ -232,14 +284,17 @@ impl<'a> Call<'a> {
 
     /// The last error in the runtime's log.
     fn complaint(&self) -> Result<Option<String>> {
-        let log = self.bundle.take(&self.log)?;
+        Ok(self.complaint_in(&self.bundle.take(&self.log)?))
+    }
+
+    fn complaint_in(&self, log: &[u8]) -> Option<String> {
         let lines = log.split(|byte| *byte == b'\n').rev();
         let message = |line: &[u8]| {
             let entry: serde_json::Value = serde_json::from_slice(line).ok()?;
             let text = |key: &str| entry.get(key).and_then(|value| value.as_str());
             matches!(text("level"), Some("error" | "fatal")).then(|| text("msg").map(str::to_owned)).flatten()
         };
-        Ok(lines.map(message).find_map(|message| message))
+        lines.map(message).find_map(|message| message)
     }
 
     fn failed(&self, message: String, program: &str) -> Error {

@@ -67,7 +67,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     terminal::check_input(args.interactive && !args.detach, args.tty)?;
     let engine = context.write()?;
     let id = engine.find_container(&args.container)?;
-    match engine.exec(&id, &options, &context.monitor_options()?) {
+    match engine.exec(&id, &options, &context.monitor_options()?, &mut std::io::stderr()) {
         Ok(code) if code.is_success() => Ok(()),
         Ok(code) => Err(Failure::exit(code.0)),
         Err(err) => {

@@ -70,7 +70,9 @@ impl ContainerOptions {
             host.ipc_mode = one_of("ipc", &self.ipc, &["host", "none", "private", "shareable"])?;
         }
         if !self.runtime.is_empty() {
-            host.runtime.clone_from(&self.runtime);
+            // "runc" is what Docker writes when nobody asked for anything, and means the default here.
+            let name = if self.runtime == "runc" { "io.containerd.runc.v2" } else { &self.runtime };
+            host.runtime = name.to_owned();
         }
         self.security(&mut host)?;
         self.refuse(&host)?;

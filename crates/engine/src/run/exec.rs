@@ -1,5 +1,6 @@
 //! `exec`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use model::{ContainerConfig, ContainerId};
@@ -31,7 +32,7 @@ pub struct ExecOptions {
 
 impl Engine {
     /// Runs a process in a container, with this process's standard streams, and returns its exit code; in the
-    /// background, 0 as soon as it runs.
+    /// background, 0 as soon as it runs. Without a terminal its standard error is written to `stderr`.
     ///
     /// # Errors
     /// The container does not run; the program is not there, or cannot be run.
@@ -40,6 +41,7 @@ impl Engine {
         id: &ContainerId,
         options: &ExecOptions,
         monitor: &MonitorOptions,
+        stderr: &mut dyn Write,
     ) -> Result<ExitCode> {
         let first = self.running_process(id)?;
         let container = self.store.containers().get(id)?;
@@ -78,6 +80,8 @@ impl Engine {
         if !options.interactive && !options.tty {
             stdio.stdin = std::process::Stdio::null();
         }
-        Ok(runtime.exec(&id.hex(), &bundle, &exec, stdio)?)
+        // A terminal has one stream for all.
+        let stderr: Option<&mut dyn Write> = if options.tty { None } else { Some(stderr) };
+        Ok(runtime.exec(&id.hex(), &bundle, &exec, stdio, stderr)?)
     }
 }
