@@ -3,11 +3,12 @@
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::process::{self, Command};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use sys::AsFd;
-use sys::identity::Identity;
+use sys::identity;
 
 use crate::bundle::Bundle;
 use crate::console::Console;
@@ -53,6 +54,9 @@ const STATE: &str = "runtime";
 const LOG: &str = "runtime.log";
 const PID: &str = "pid";
 const PROCESS: &str = "process.json";
+
+/// How long a runtime takes from its complaint to its end.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 impl Runtime {
     /// Runs a container in the foreground until it ends, and deletes it. It gets this process's signals from its
@@ -224,14 +228,15 @@ impl<'a> Call<'a> {
         child.wait().map_err(Error::io("wait for", program))
     }
 
-    /// As [`run`](Self::run), with the standard error of the process passed on to `out`. Runtimes write into their log
-    /// first, and then the same to their standard error: that is left out.
+    /// As [`run`](Self::run), with the standard error of the process passed on to `out`. What a runtime that fails writes
+    /// there stands in its log, too: that is left out.
     fn run_relayed(&mut self, stdio: Stdio, out: &mut dyn Write) -> Result<process::ExitStatus> {
         let program = self.runtime.program();
         self.command.stdin(stdio.stdin).stdout(stdio.stdout).stderr(process::Stdio::piped());
         let mut child = spawn(&mut self.command, self.runtime)?;
-        let runtime = Identity::of(child.id())?.open();
+        let runtime = identity::Identity::of(child.id())?.open();
         let mut pipe = child.stderr.take();
+        let mut first = true;
         while let (Some(from), Some(runtime)) = (&mut pipe, &runtime) {
             let mut fds = [
                 PollFd::from_borrowed_fd(from.as_fd(), PollFlags::IN),
@@ -250,13 +255,19 @@ impl<'a> Call<'a> {
             if readable {
                 match from.read(&mut buffer).map_err(Error::io("read from", program))? {
                     0 => pipe = None,
-                    _ if self.complaint_in(&self.bundle.read(&self.log)?).is_some() => {}
+                    _ if first && self.has_failed(runtime)? => {}
                     // If nobody listens, it is lost.
                     read => drop(out.write_all(&buffer[..read])),
                 }
+                first = false;
             }
         }
         child.wait().map_err(Error::io("wait for", program))
+    }
+
+    /// Whether what was just written is the runtime's: it ends then, and has said in its log why.
+    fn has_failed(&self, runtime: &identity::Process) -> Result<bool> {
+        Ok(runtime.wait(Some(LAST_WORDS)) && self.complaint_in(&self.bundle.read(&self.log)?).is_some())
     }
 
     /// What a call in the foreground ended with: the runtime's error, or the exit code of the process.

@@ -51,8 +51,8 @@ pub struct Host {
     pub user_namespace: bool,
     /// Whether that user namespace has one user only, 0: nothing can be given to anybody else.
     pub one_id: bool,
-    /// The highest capability that the kernel knows.
-    pub last_capability: usize,
+    /// The capabilities that we have, one bit each: a container can have no others.
+    pub capabilities: u64,
 }
 
 impl Host {
@@ -64,16 +64,25 @@ impl Host {
         let cgroups = Cgroups::of_machine();
         let privilege = sys::userns::privilege()?;
         let user_namespace = privilege != Privilege::Root;
-        let last = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap_or_default();
         Ok(Self {
             cgroups,
             limits: cgroups != Cgroups::None && !user_namespace,
             swap_limit: swap_file(cgroups).exists(),
             user_namespace,
             one_id: privilege == Privilege::UserNamespace { ids: Ids::One },
-            last_capability: last.trim().parse().unwrap_or(40),
+            capabilities: own_capabilities(),
         })
     }
+}
+
+/// What this process has and may hand on (proc_pid_status(5)).
+fn own_capabilities() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    };
+    set("CapPrm:") & set("CapBnd:")
 }
 
 /// A file that is there if swap space is counted. The root of a v2 tree has none, a group in it does.

@@ -247,7 +247,7 @@ mod tests {
             swap_limit: false,
             user_namespace: true,
             one_id: false,
-            last_capability: 40,
+            capabilities: 0,
         };
         let host = HostConfig { memory: 1 << 30, nano_cpus: 5, ..HostConfig::default() };
         let said = discarded_limits(&host, &machine);

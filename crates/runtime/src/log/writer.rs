@@ -67,6 +67,10 @@ impl Writer {
             };
             encode(&mut lines, stream, line, now)?;
             rest = after;
+            // A file becomes no larger than it may because much came at once.
+            if self.rotation.max_size.is_some_and(|max| self.size + lines.len() as u64 >= max) {
+                self.append(&std::mem::take(&mut lines))?;
+            }
         }
         self.begun[stream as usize] = rest.to_vec();
         self.append(&lines)

@@ -130,7 +130,7 @@ impl Rlimit {
 /// The capabilities of a container's processes.
 pub(crate) fn capabilities_of(spec: &super::Spec, host: &Host) -> Result<Vec<String>> {
     if spec.privileged {
-        return Ok(capabilities::all(host.last_capability));
+        return Ok(capabilities::all(host.capabilities));
     }
-    capabilities::of_container(&spec.cap_add, &spec.cap_drop, host.last_capability)
+    capabilities::of_container(&spec.cap_add, &spec.cap_drop, host.capabilities)
 }
