@@ -5,17 +5,19 @@ use std::process::Command;
 
 use crate::Result;
 
-/// Debian's packages that the tests run as the other side: archivers, a static shell for images, id maps for users, a
-/// real Docker daemon as a witness, and a real registry with certificates and another client.
-const PACKAGES: [&str; 15] = [
+/// Debian's packages that the tests run as the other side: archivers, a static shell for images, id maps for users,
+/// OCI runtimes, a real Docker daemon as a witness, and a real registry with certificates and another client.
+const PACKAGES: [&str; 17] = [
     "attr",
     "bash-static",
     "bzip2",
     "busybox-static",
+    "crun",
     "docker-registry",
     "docker.io",
     "libcap2-bin",
     "openssl",
+    "procps",
     "python3",
     "runc",
     "skopeo",
