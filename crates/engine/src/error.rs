@@ -88,7 +88,7 @@ pub enum Error {
         source: Box<Error>,
     },
     /// A part of a build was not carried out because another failed.
-    #[error("canceled")]
+    #[error("Canceled: context canceled")]
     BuildCanceled,
     /// What a word, a mount or a pattern of a Dockerfile has wrong.
     #[error(transparent)]

@@ -5,8 +5,12 @@ use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use engine::build::{BuildNetwork, BuildOptions, Secret};
+use engine::build::{BuildNetwork, BuildOptions, Cancel, Secret};
 use model::{Platform, Timestamp};
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::Signal;
+use sys::AsFd;
+use sys::signals::Signals;
 
 use crate::context::{Context, env};
 use crate::options::{labels, new_name};
@@ -91,6 +95,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let engine = context.write()?;
     let connection = args.servers.connect(context)?;
     let mode = if args.quiet { Mode::Quiet } else { args.progress };
+    end_when_interrupted(&options.cancel)?;
     let show = Show::new(mode);
     let built = engine.build(&connection.client, &options, &show);
     let said = show.finish(built.is_ok());
@@ -161,7 +166,27 @@ fn options(args: &Args) -> Result<BuildOptions, Failure> {
         secrets: secrets(&args.secret)?,
         network: if args.network == "none" { BuildNetwork::None } else { BuildNetwork::Host },
         runtime: args.runtime.clone(),
+        cancel: Cancel::default(),
     })
+}
+
+/// The first signal that asks for the end ends the build, its processes too; the second one this process.
+fn end_when_interrupted(cancel: &Cancel) -> Result<(), Failure> {
+    let caught = [Signal::INT, Signal::TERM, Signal::HUP].map(Signal::as_raw);
+    let signals = Signals::catch(&caught).map_err(Failure::refused)?;
+    let cancel = cancel.clone();
+    std::thread::spawn(move || {
+        loop {
+            let mut fds = [PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
+            let _ = rustix::event::poll(&mut fds, None);
+            let Some(signal) = signals.next() else { continue };
+            if cancel.is_canceled() {
+                std::process::exit(128 + signal);
+            }
+            cancel.cancel();
+        }
+    });
+    Ok(())
 }
 
 /// The variable, and build argument, that says what time it is.

@@ -46,7 +46,7 @@ use state::State;
 use vertices::Vertices;
 
 pub use options::{
-    BuildEvent, BuildNetwork, BuildOptions, BuildProgress, Built, NoProgress, Secret, VertexId,
+    BuildEvent, BuildNetwork, BuildOptions, BuildProgress, Built, Cancel, NoProgress, Secret, VertexId,
 };
 
 /// What all stages of a build have in common.
@@ -93,6 +93,10 @@ impl Stages {
             }
             results = self.changed.wait(results).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner).failed
     }
 
     /// A stage that was waited for.
@@ -184,6 +188,11 @@ impl Engine {
 }
 
 impl Build<'_> {
+    /// Whether nothing is to be done any more: somebody has ended the build, or a stage has failed.
+    fn is_over(&self) -> bool {
+        self.options.cancel.is_canceled() || self.stages.has_failed()
+    }
+
     /// Builds all stages of the plan, and answers with the last.
     fn run(&self, plan: &Plan) -> Result<State> {
         let target = plan.stages.last().map(|stage| stage.index).unwrap_or_default();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{ImageId, Platform, Reference, Timestamp};
 
@@ -40,6 +42,25 @@ pub struct BuildOptions {
     pub epoch: Option<Timestamp>,
     /// The OCI runtime for `RUN`, by name or path; the first that is installed if absent.
     pub runtime: Option<String>,
+    /// By which the build can be ended.
+    pub cancel: Cancel,
+}
+
+/// Ends a build that goes on in another thread. Clones end the same build.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Ends the build: processes of steps are killed, further steps not begun. What was made so far is kept for the next
+    /// attempt.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to end.
+    pub fn is_canceled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A secret's content. Not shown by `Debug`.

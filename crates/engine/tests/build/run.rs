@@ -159,3 +159,42 @@ fn without_a_network_there_is_loopback_only() {
         assert_eq!(image.at("n"), "f 644 0:0 1\n");
     });
 }
+
+#[test]
+fn a_step_that_runs_is_killed_when_another_stage_fails() {
+    with_a_runtime(|world| {
+        // The failing stage waits until the other one runs.
+        let file = format!(
+            "{}RUN --mount=type=cache,target=/c touch /c/runs; sleep 100000\n{}RUN --mount=type=cache,target=/c \\\n\
+             until busybox test -e /c/runs; do busybox usleep 1000; done; exit 4\nFROM scratch\n\
+             COPY --from=slow /x /\nCOPY --from=bad /x /\n",
+            SHELL.replace("FROM scratch", "FROM scratch AS slow"),
+            SHELL.replace("FROM scratch", "FROM scratch AS bad"),
+        )
+        .replace("touch", "busybox touch")
+        .replace("sleep 1", "busybox sleep 1");
+        let (error, _) = world.fails(&file);
+        assert!(error.ends_with("did not complete successfully: exit code: 4"), "{error}");
+        assert!(sys::mount::table(world.engine.root()).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_build_can_be_ended_and_keeps_what_it_has_made() {
+    with_a_runtime(|world| {
+        let options = world.options(&format!("{SHELL}RUN busybox touch /there\nRUN busybox sleep 100000\n"));
+        let cancel = options.cancel.clone();
+        let ended = std::thread::scope(|scope| {
+            let build = scope.spawn(|| world.build_with(&options));
+            while world.log.of("sleep").is_empty() {
+                std::thread::yield_now();
+            }
+            cancel.cancel();
+            build.join().unwrap()
+        });
+        assert!(matches!(ended, Err(engine::Error::BuildCanceled)), "{ended:?}");
+        assert!(sys::mount::table(world.engine.root()).unwrap().is_empty());
+        world.build(&format!("{SHELL}RUN busybox touch /there\n"));
+        assert_eq!(world.log.carried_out(), [""; 0]);
+    });
+}

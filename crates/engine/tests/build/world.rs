@@ -45,11 +45,6 @@ pub fn with_a_runtime(test: impl Fn(&World)) {
     });
 }
 
-/// crun refuses to work where control groups are mounted both ways.
-fn runtime_here() -> Option<String> {
-    (runtime::Cgroups::of_machine() == runtime::Cgroups::Hybrid).then(|| "runc".to_owned())
-}
-
 const BUSYBOX: &str = "/bin/busybox";
 
 /// A base with a shell, from a context that [`with_a_runtime`] has filled.
@@ -78,7 +73,6 @@ impl World {
             name: "Dockerfile".into(),
             dockerfile: dockerfile.into(),
             context: Some(self.context.clone()),
-            runtime: runtime_here(),
             ..BuildOptions::default()
         }
     }

@@ -6,6 +6,8 @@ mod stubs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio as Pipe;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use dockerfile::Invocation;
 use model::Digest;
@@ -27,6 +29,8 @@ const HOSTS: &[u8] = b"127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-
 const RESOLVER: &str = "/etc/resolv.conf";
 /// Where a here-document with a `#!` of its own lies.
 const PIPES: &str = "/dev/pipes";
+/// How often a step that runs is looked after.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// What a process finds its programs in if nobody says.
 pub(super) const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -44,6 +48,14 @@ pub(super) struct Command {
     pub cwd: String,
     pub user: String,
     pub network: BuildNetwork,
+}
+
+/// Who looks on while a process runs.
+pub(super) struct Watch<'a> {
+    /// Where its output is shown.
+    pub vertex: Vertex<'a>,
+    /// Whether it shall end.
+    pub is_over: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Command {
@@ -88,7 +100,7 @@ impl Engine {
         command: &Command,
         mounted: &Mounted<'_>,
         rootfs: &Path,
-        vertex: Vertex<'_>,
+        watch: &Watch<'_>,
     ) -> Result<Vec<PathBuf>> {
         let runtime = Runtime::find(options.runtime.as_deref())?;
         let host = Host::probe()?;
@@ -127,42 +139,50 @@ impl Engine {
         let id = format!("layercake-build-{:016x}", u64::from_le_bytes(sys::process::random()));
         let stubs = Stubs::make(rootfs, &spec.mounts)?;
         let bundle = Bundle::write(&bundle_dir, &spec, &host)?;
-        let ended = run(&runtime, &id, &bundle, vertex);
+        let ended = run(&runtime, &id, &bundle, watch);
         let touched = stubs.remove()?;
         let shown = command.words.join(" ");
-        let code = match ended {
+        match ended {
+            Ok(code) if code.is_success() => Ok(touched),
+            // Then it was killed, or kept from beginning.
+            _ if (watch.is_over)() => Err(Error::BuildCanceled),
+            Ok(code) => Err(Error::invalid(format!(
+                "process {shown:?} did not complete successfully: exit code: {}",
+                code.0
+            ))),
             Err(Error::Runtime(
                 e @ (runtime::Error::NotFound { .. } | runtime::Error::NotRunnable { .. }),
-            )) => {
-                return Err(Error::invalid(format!("process {shown:?} did not complete successfully: {e}")));
-            }
-            other => other?,
-        };
-        if code.is_success() {
-            return Ok(touched);
+            )) => Err(Error::invalid(format!("process {shown:?} did not complete successfully: {e}"))),
+            Err(e) => Err(e),
         }
-        Err(Error::invalid(format!("process {shown:?} did not complete successfully: exit code: {}", code.0)))
     }
 }
 
-/// Runs the bundle, and passes on what the process writes.
-fn run(runtime: &Runtime, id: &str, bundle: &Bundle, vertex: Vertex<'_>) -> Result<runtime::ExitCode> {
-    let pipe = || std::io::pipe().map_err(Error::io("make a pipe for", "a step"));
-    let ((mut reader, out), err) = {
-        let (reader, out) = pipe()?;
-        let err = out.try_clone();
-        ((reader, out), err)
-    };
-    let err = err.map_err(Error::io("make a pipe for", "a step"))?;
+/// Runs the bundle, and passes on what the process writes. It is killed when `is_over` says so.
+fn run(runtime: &Runtime, id: &str, bundle: &Bundle, watch: &Watch<'_>) -> Result<runtime::ExitCode> {
+    let (mut reader, out) = std::io::pipe().map_err(Error::io("make a pipe for", "a step"))?;
+    let err = out.try_clone().map_err(Error::io("make a pipe for", "a step"))?;
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut buffer = [0; 16 << 10];
             while let Ok(n @ 1..) = reader.read(&mut buffer) {
-                vertex.output(&buffer[..n]);
+                watch.vertex.output(&buffer[..n]);
+            }
+        });
+        // It ends when the sender is dropped.
+        let (running, ended) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(LOOK_AGAIN) {
+                if (watch.is_over)() {
+                    // Not yet there, or gone by now: then there is another look.
+                    let _ = runtime.delete(id, bundle);
+                }
             }
         });
         let stdio = Stdio { stdin: Pipe::null(), stdout: out.into(), stderr: err.into() };
-        Ok(runtime.run(id, bundle, stdio)?)
+        let code = runtime.run(id, bundle, stdio);
+        drop(running);
+        Ok(code?)
     })
 }
 

@@ -73,7 +73,9 @@ impl<'a> StageBuilder<'a> {
         let growth = Growth::new(build.engine, work, state.top.clone());
         let mut builder = StageBuilder { build, planned, work, growth, state, names };
         let result = triggers.iter().chain(&stage.steps).try_for_each(|step| {
-            build.stages.wait_for(&[])?;
+            if build.is_over() {
+                return Err(Error::BuildCanceled);
+            }
             builder.step(step).map_err(|e| e.at(build.file, step.span))
         });
         // Also what a stage that fails has made is worth keeping.

@@ -8,7 +8,7 @@ use super::StageBuilder;
 use crate::build::copy::{Request, plain};
 use crate::build::growth::{Growth, Made};
 use crate::build::options::BuildNetwork;
-use crate::build::run::{Command, Planned, Tree, secret_id};
+use crate::build::run::{Command, Planned, Tree, Watch, secret_id};
 use crate::build::vertices::{Ended, Vertex};
 use crate::{Error, Result};
 
@@ -79,7 +79,8 @@ impl StageBuilder<'_> {
         self.layer(created_by, known, |growth, made| {
             growth.run(key, made, build.options.epoch, |rootfs| {
                 let mounted = build.engine.mount_for_step(work, build.options, planned)?;
-                build.engine.run_step(work, build.options, command, &mounted, rootfs, vertex)
+                let watch = Watch { vertex, is_over: &|| build.is_over() };
+                build.engine.run_step(work, build.options, command, &mounted, rootfs, &watch)
             })
         })
     }
