@@ -7,6 +7,7 @@ mod ps;
 mod remove;
 mod run;
 mod save;
+mod volumes;
 
 use super::Bench;
 use super::table::{Goal, Row, Sample, Samples, figure};
@@ -29,6 +30,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("build, unchanged, 20 steps", build::unchanged),
     ("build, COPY of 30,000 files", build::copy),
     ("run --rm true", run::nothing),
+    ("write to a volume", volumes::write),
 ];
 
 /// Measures every row that was asked for.
