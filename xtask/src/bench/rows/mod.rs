@@ -120,7 +120,7 @@ mod tests {
             names.iter().copied().filter(|name| wanted(&only, &names, name)).collect()
         };
         assert_eq!(rows(&["rm"]), ["rm"]);
-        assert_eq!(rows(&["OCI", "ps"]), ["load OCI gzip", "load OCI zstd", "ps -a --size"]);
+        assert_eq!(rows(&["OCI", "ps -a"]), ["load OCI gzip", "load OCI zstd", "ps -a --size"]);
         assert_eq!(rows(&[]).len(), ROWS.len());
     }
 
