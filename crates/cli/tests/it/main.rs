@@ -60,6 +60,7 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    build,
     containers,
     copy,
     fuse_overlayfs,

@@ -246,9 +246,9 @@ impl Build<'_> {
                 })?;
                 work.finish()?;
             }
-            vertex.output(format!("writing image {id} done\n").as_bytes());
+            vertex.status(&format!("writing image {id}"), 0, Some(0));
             for name in &self.options.tags {
-                vertex.output(format!("naming to {} done\n", name.canonical()).as_bytes());
+                vertex.status(&format!("naming to {}", name.canonical()), 0, Some(0));
             }
             Ok(Built { image: id, names: self.options.tags.clone() })
         })

@@ -149,7 +149,7 @@ pub enum BuildEvent<'a> {
         item: &'a str,
         /// How far it is, in bytes.
         done: u64,
-        /// How much there is, if that is known.
+        /// How much there is, if that is known; 0 for what has no size, and is done.
         total: Option<u64>,
     },
     /// Something in the Dockerfile is not wise, or not followed here.

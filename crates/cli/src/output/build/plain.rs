@@ -160,8 +160,11 @@ impl Part {
         *bytes = done;
         if Some(done) == total && !*is_told {
             *is_told = true;
-            let bytes = size::human(done);
-            self.lines.push(format!("{item} {bytes} / {bytes} done"));
+            let size = match done {
+                0 => String::new(),
+                _ => format!(" {0} / {0}", size::human(done)),
+            };
+            self.lines.push(format!("{item}{size} done"));
         }
     }
 }

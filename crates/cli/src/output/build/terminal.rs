@@ -37,7 +37,7 @@ impl Terminal {
     /// Draws on standard error.
     pub fn new() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        let head = all.add(ProgressBar::new_spinner().with_style(style("[+] Building {spent} {msg}")));
+        let head = all.add(ProgressBar::new_spinner().with_style(style("[+] Building {total} {msg}")));
         head.enable_steady_tick(TICK);
         Terminal { all, head, parts: HashMap::new(), done: 0, count: 0 }
     }
@@ -56,7 +56,7 @@ impl Terminal {
                 }
             }
             BuildEvent::Status { id, item, done, total } => {
-                let Some(part) = self.parts.get(&id) else { return };
+                let Some(part) = self.parts.get(&id).filter(|_| total != Some(0)) else { return };
                 let of = total.map(|total| format!(" / {}", size::human(total))).unwrap_or_default();
                 part.bar.set_message(format!("{}  {item} {}{of}", part.name, size::human(done)));
             }
@@ -71,7 +71,7 @@ impl Terminal {
     fn start(&mut self, id: VertexId, name: &str) {
         let name = name.split('\n').next().unwrap_or_default().to_owned();
         let lines: Arc<Mutex<VecDeque<String>>> = Arc::default();
-        let looks = style("=> {wide_msg} {spent}{output}").with_key("output", output(Arc::clone(&lines)));
+        let looks = style(" => {wide_msg} {spent}{output}").with_key("output", output(Arc::clone(&lines)));
         // It is drawn as soon as it is added, so it has its looks before.
         let bar = ProgressBar::new_spinner().with_style(looks).with_message(name.clone());
         let bar = self.all.add(bar);
@@ -105,13 +105,15 @@ impl Terminal {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key(
-        "spent",
-        |state: &ProgressState, out: &mut dyn fmt::Write| {
-            // indicatif hands over a text, which takes everything.
+    // indicatif hands over a text, which takes everything.
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .with_key("spent", |state: &ProgressState, out: &mut dyn fmt::Write| {
             let _ = write!(out, "{:>6.1}s", state.elapsed().as_secs_f64());
-        },
-    )
+        })
+        .with_key("total", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = write!(out, "{:.1}s", state.elapsed().as_secs_f64());
+        })
 }
 
 /// What a part has written last, each on a line of its own.
@@ -121,7 +123,7 @@ fn output(
     move |_: &ProgressState, out: &mut dyn fmt::Write| {
         for line in lock(&lines).iter() {
             let plain: String = line.chars().filter(|c| !c.is_control()).take(160).collect();
-            let _ = write!(out, "\n=> => # {plain}");
+            let _ = write!(out, "\n => => # {plain}");
         }
     }
 }

@@ -53,6 +53,9 @@ fn plain_text_looks_like_buildkits() {
         (1213, output(3, "a\nb")),
         (1214, output(3, "c\n")),
         (1500, output(3, "no end")),
+        (1500, BuildEvent::Status { id: 3, item: "sha256:00", done: 5, total: Some(2000) }),
+        (1500, BuildEvent::Status { id: 3, item: "sha256:00", done: 2000, total: Some(2000) }),
+        (1500, BuildEvent::Status { id: 3, item: "naming to x", done: 0, total: Some(0) }),
         (2350, BuildEvent::Done { id: 3 }),
     ]);
     assert_eq!(
@@ -68,6 +71,8 @@ fn plain_text_looks_like_buildkits() {
 #3 [2/2] RUN echo a; echo b
 #3 0.213 a
 #3 0.214 bc
+#3 sha256:00 2kB / 2kB done
+#3 naming to x done
 #3 1.350 no end
 #3 DONE 1.4s
 "
