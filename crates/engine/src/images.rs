@@ -1,6 +1,5 @@
 //! Lists images.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::{ChainId, ImageConfig, ImageId, Reference, Timestamp};
@@ -50,8 +49,7 @@ impl Engine {
         Ok(listed)
     }
 
-    /// What is stored of every sound image, newest first. Of those of one instant, the one with more steps comes first: a
-    /// build that makes no layer keeps the time of the image that it builds on.
+    /// What is stored of every sound image, newest first, those of one instant by ID.
     pub(crate) fn stored_images(&self) -> Result<Vec<StoredImage>> {
         let mut images = Vec::new();
         for id in self.store.images().list()? {
@@ -69,10 +67,7 @@ impl Engine {
             image.names = names.remove(&image.config.id()).unwrap_or_default();
             in_dockers_order(&mut image.names);
         }
-        images.sort_by_key(|image| {
-            let steps = image.config.view().history.len();
-            (Reverse(image.created()), Reverse(steps), image.config.id())
-        });
+        images.sort_by_key(|image| (std::cmp::Reverse(image.created()), image.config.id()));
         Ok(images)
     }
 

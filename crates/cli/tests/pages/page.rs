@@ -109,6 +109,7 @@ impl Page {
             .env("ROOT", self.path("layercake"))
             .env("LAYERCAKE_ROOT", self.path("layercake"))
             .env("TZ", "UTC")
+            .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null());
         for name in ["DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME"] {
             shell.env_remove(name);
