@@ -245,3 +245,51 @@ fn a_context_that_is_not_given_has_nothing_in_it() {
     let error = world.build_with(&options).unwrap_err().to_string();
     assert!(error.contains("\"/x\": not found"), "{error}");
 }
+
+/// Answers every request with this file; says where.
+fn serve(body: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut request = [0; 4096];
+            let n = std::io::Read::read(&mut connection, &mut request).unwrap();
+            let text = String::from_utf8_lossy(&request[..n]).into_owned();
+            let answer = if text.starts_with("GET /moved ") {
+                "HTTP/1.1 302 Found\r\nLocation: /f.txt\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    .to_owned()
+            } else if text.starts_with("GET /f.txt ") {
+                let date = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT";
+                format!(
+                    "HTTP/1.1 200 OK\r\n{date}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                )
+            } else {
+                "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
+            };
+            connection.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn add_fetches_and_compares() {
+    let server = serve("fetched");
+    let digest = model::Digest::of(b"fetched");
+    on_every_driver(|world| {
+        let image = world.build(&format!(
+            "FROM scratch\nADD {server}/f.txt /d/\nADD --checksum={digest} --chmod=644 {server}/moved /e\n"
+        ));
+        assert_eq!(image.at("d/f.txt"), "f 600 0:0 fetched");
+        assert_eq!(image.at("e"), "f 644 0:0 fetched");
+        let wrong = model::Digest::of(b"other");
+        let (error, _) = world.fails(&format!("FROM scratch\nADD --checksum={wrong} {server}/f.txt /d/\n"));
+        assert!(error.contains("digest mismatch"), "{error}");
+        let (error, _) = world.fails(&format!("FROM scratch\nADD {server}/no /d/\n"));
+        assert!(error.contains("404"), "{error}");
+        let (error, _) = world.fails("FROM scratch\nADD https://h.example/x.git /d/\n");
+        assert!(error.contains("git repositories are not fetched"), "{error}");
+    });
+}

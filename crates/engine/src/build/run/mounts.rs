@@ -223,7 +223,7 @@ impl Mounted<'_> {
         let name = OsStr::new("secret");
         let mode = asked.mode.unwrap_or(0o400);
         let file = sys::atomic::create_unsynced(sys::dir::open_path(&dir)?, name, mode, &secret.0)?;
-        sys::meta::chown_fd(&file, asked.uid.unwrap_or(0), asked.gid.unwrap_or(0))?;
+        give(&file, asked)?;
         sys::meta::chmod_fd(&file, mode)?;
         self.mounts.push(Mount::bind(dir.join(name), &plan.target, true));
         Ok(())
@@ -237,13 +237,21 @@ pub(in crate::build) fn secret_id(asked: &Asked) -> String {
     asked.id.clone().or_else(from_path).unwrap_or_default()
 }
 
+/// Gives a new file to whom the flag names.
+fn give(fd: &sys::OwnedFd, asked: &Asked) -> Result<()> {
+    if asked.uid.is_none() && asked.gid.is_none() {
+        return Ok(());
+    }
+    Ok(sys::meta::chown_fd(fd, asked.uid.unwrap_or(0), asked.gid.unwrap_or(0))?)
+}
+
 /// The cache of this name, made if there is none.
 fn open_cache(caches: &sys::OwnedFd, name: &str, asked: &Asked) -> Result<sys::OwnedFd> {
     let name = OsStr::new(name);
     match sys::dir::mkdir(caches, name, 0o700) {
         Ok(()) => {
             let dir = sys::dir::open(caches, name)?;
-            sys::meta::chown_fd(&dir, asked.uid.unwrap_or(0), asked.gid.unwrap_or(0))?;
+            give(&dir, asked)?;
             sys::meta::chmod_fd(&dir, asked.mode.unwrap_or(0o755))?;
             Ok(dir)
         }
