@@ -1,5 +1,5 @@
 //! What is right but not wise. The rules, their names and their words are BuildKit's; those are left out that need a base
-//! image or the context.
+//! image, the context or the values of variables.
 
 use crate::instruction::{Command, Instruction};
 use crate::lines::Line;
@@ -11,7 +11,7 @@ use crate::{Dockerfile, Stage, Warning};
 pub(crate) fn check(file: &Dockerfile, lines: &[Line]) -> Vec<Warning> {
     let mut found = Findings::default();
     for line in lines.iter().filter(|line| line.has_gap) {
-        found.add("NoEmptyContinuation", line.span, "Empty continuation line");
+        found.add("NoEmptyContinuation", Span::line(line.span.last), "Empty continuation line");
     }
     casing(lines, &mut found);
     names(file, &mut found);
@@ -44,8 +44,8 @@ fn casing(lines: &[Line], found: &mut Findings) {
     let is_upper = |text: &str| text == text.to_uppercase();
     let is_lower = |text: &str| text == text.to_lowercase();
     let raws: Vec<(Raw, Span)> = lines.iter().map(|line| (Raw::of(&line.text), line.span)).collect();
-    let upper = raws.iter().filter(|(raw, _)| is_upper(&raw.written)).count();
-    let majority = if upper * 2 > raws.len() { "uppercase" } else { "lowercase" };
+    let count = |is: &dyn Fn(&str) -> bool| raws.iter().filter(|(raw, _)| is(&raw.written)).count();
+    let majority = if count(&is_lower) > count(&is_upper) { "lowercase" } else { "uppercase" };
     for (raw, span) in &raws {
         let written = &raw.written;
         let fits = if majority == "uppercase" { is_upper(written) } else { is_lower(written) };

@@ -205,7 +205,7 @@ fn what_is_not_wise_is_said() {
         [
             ("FromAsCasing", 1),
             ("StageNameCasing", 1),
-            ("NoEmptyContinuation", 2),
+            ("NoEmptyContinuation", 4),
             ("ConsistentInstructionCasing", 5),
             ("LegacyKeyValueFormat", 6),
             ("SecretsUsedInArgOrEnv", 7),

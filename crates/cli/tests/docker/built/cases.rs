@@ -214,3 +214,34 @@ pub const MISTAKES: &[Case] = &[
     case("run", "FROM built/base:1\nRUN true\nRUN echo oh; \\\n  exit 3\nRUN true\n"),
     Case { name: "target", file: "FROM built/base:1 AS a\n", ignore: "", args: &["--target", "b"] },
 ];
+
+/// What both warn of in the same words.
+pub const UNWISE: &[Case] = &[
+    case(
+        "casing",
+        "FROM built/base:1 as Upper\nLABEL a=1\nlabel b=2\nLaBel c=3\nfrom built/base:1 AS two\nUSER 1\n",
+    ),
+    case("lower", "from built/base:1 AS x\nlabel a=1\nLABEL b=2\nuser 1\n"),
+    case("gap", "FROM built/base:1\nLABEL a=1 \\\n\n  b=2\n"),
+    case("legacy", "FROM built/base:1\nENV a b\nLABEL c d e\nENV f=g\n"),
+    case(
+        "secrets",
+        "FROM built/base:1\nARG TOKEN\nENV MY_PASSWORD=x PUBLIC_KEY=y\nENV AWS_SECRET_ACCESS_KEY=z apikey=1\n",
+    ),
+    case("maintainer", "FROM built/base:1\nMAINTAINER me\n"),
+    case("workdir", "FROM built/base:1\nWORKDIR a\nWORKDIR /b\nWORKDIR c\n"),
+    case(
+        "several",
+        "FROM built/base:1\nCMD [\"a\"]\nCMD [\"b\"]\nENTRYPOINT [\"c\"]\nENTRYPOINT [\"d\"]\nHEALTHCHECK NONE\nHEALTHCHECK NONE\n",
+    ),
+    case("json", "FROM built/base:1\nCMD a b\nENTRYPOINT c\n"),
+    case("json-with-shell", "FROM built/base:1\nSHELL [\"/bin/sh\", \"-c\"]\nCMD a b\n"),
+    case(
+        "names",
+        "FROM built/base:1 AS a\nFROM a AS a\nLABEL x=1\nFROM built/base:1 AS scratch\nLABEL x=2\n",
+    ),
+    case(
+        "skipped",
+        "# check=skip=MaintainerDeprecated,JSONArgsRecommended\nFROM built/base:1\nMAINTAINER x\nCMD y\nENV a b\n",
+    ),
+];

@@ -17,7 +17,7 @@ use crate::archives::{self, Members, members};
 use crate::daemon::Daemon;
 use crate::witness::{self, Witness, skip};
 use crate::world::{World, text};
-use cases::{BUILDS, Case, MISTAKES};
+use cases::{BUILDS, Case, MISTAKES, UNWISE};
 
 const BASE: &str = "built/base:1";
 
@@ -29,6 +29,11 @@ fn the_same_dockerfiles_make_the_same_images_as_with_buildkit() {
 #[test]
 fn the_same_mistakes_are_told_as_by_buildkit() {
     witness::call(Witness::Newest, "mistakes beside BuildKit", same_complaints);
+}
+
+#[test]
+fn the_same_warnings_are_given_as_by_buildkit() {
+    witness::call(Witness::Newest, "warnings beside BuildKit", same_warnings);
 }
 
 fn same_images(world: &World) {
@@ -87,6 +92,35 @@ fn same_complaints(world: &World) {
     }
     daemon.stop();
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+fn same_warnings(world: &World) {
+    if !prepare(world) {
+        return;
+    }
+    let ours: Vec<Vec<String>> =
+        UNWISE.iter().map(|case| warnings(&build(world, case, "unwise:1"))).collect();
+    let daemon = world.start();
+    let mut differences = Vec::new();
+    for (case, ours) in UNWISE.iter().zip(ours) {
+        let theirs = warnings(&their_build(&daemon, world, case, "unwise:1"));
+        if ours != theirs {
+            differences.push(format!("{}:\n{}", case.name, first_difference(&ours, &theirs)));
+        }
+    }
+    daemon.stop();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// The list below the progress, sorted.
+fn warnings(output: &Output) -> Vec<String> {
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    let list = said.lines().filter(|line| !line.starts_with('#') && line.ends_with(')'));
+    let mut list: Vec<String> =
+        list.filter_map(|line| line.split_once(" - ")).map(|(_, warning)| warning.to_owned()).collect();
+    list.sort();
+    list
 }
 
 /// Makes the context and the base image; says so if it cannot.
