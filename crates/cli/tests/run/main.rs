@@ -8,4 +8,5 @@
 mod life;
 mod lost;
 mod privileges;
+mod volumes;
 mod world;
