@@ -151,7 +151,7 @@ impl Volumes<'_> {
     }
 
     /// Publishes staged volumes, all at once: the database is written once. Durable when this returns, if their content
-    /// was made durable before ([`StagedVolume::sync`] or [`DataRoot::sync`]).
+    /// was made durable before ([`DataRoot::sync`]).
     ///
     /// # Errors
     /// `EEXIST` if there is a volume of a name; [`Error::BrokenFile`] if the database is damaged; system calls.
