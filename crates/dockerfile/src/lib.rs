@@ -9,7 +9,7 @@
 //! | [`mod@mount`] | `RUN --mount=…` |
 //! | [`scope`] | what a variable means at a step: `ARG`, `ENV`, build arguments, platform |
 //! | [`words`] | quotes and `$name`, `${name:-word}` and their like |
-//! | [`plan`] | which stages a target needs, and in which order |
+//! | [`mod@plan`] | which stages a target needs, and in which order |
 //! | [`configure`] | what `ENV`, `CMD`, `EXPOSE`… do to an image's configuration |
 //! | [`changes`] | the instructions of `commit --change` and `import --change` |
 //! | [`ignore`] | `.dockerignore` |
