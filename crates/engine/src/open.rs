@@ -73,6 +73,7 @@ impl Engine {
         }
         self.discard_layers(removing)?;
         for work in leftovers.works {
+            crate::build::end_steps(&work.path());
             {
                 let lock = self.store.commit()?;
                 for step in work.undo(&lock)? {

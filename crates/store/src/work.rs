@@ -220,6 +220,11 @@ pub struct DeadWork<'a> {
 }
 
 impl DeadWork<'_> {
+    /// Where the directory is.
+    pub fn path(&self) -> PathBuf {
+        self.root.path().join(crate::root::PRIVATE).join("work").join(&self.name)
+    }
+
     /// Removes the directory, after all that was noted has been looked after.
     ///
     /// # Errors

@@ -41,6 +41,7 @@ use crate::copy::Tree;
 use crate::{Engine, Error, Result};
 use cache::CacheFrom;
 use images::Images;
+pub(crate) use run::end_steps;
 use stage::StageBuilder;
 use state::State;
 use vertices::Vertices;

@@ -29,6 +29,8 @@ const HOSTS: &[u8] = b"127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-
 const RESOLVER: &str = "/etc/resolv.conf";
 /// Where a here-document with a `#!` of its own lies.
 const PIPES: &str = "/dev/pipes";
+/// The file beside a bundle that says how its container can be ended: its name, and the runtime.
+const STEP: &str = "step";
 /// How often a step that runs is looked after.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// What a process finds its programs in if nobody says.
@@ -139,6 +141,13 @@ impl Engine {
         let id = format!("layercake-build-{:016x}", u64::from_le_bytes(sys::process::random()));
         let stubs = Stubs::make(rootfs, &spec.mounts)?;
         let bundle = Bundle::write(&bundle_dir, &spec, &host)?;
+        let note = format!("{id}\n{}", runtime.program().display());
+        sys::atomic::create_unsynced(
+            sys::dir::open_path(&bundle_dir)?,
+            STEP.as_ref(),
+            0o600,
+            note.as_bytes(),
+        )?;
         let ended = run(&runtime, &id, &bundle, watch);
         let touched = stubs.remove()?;
         let shown = command.words.join(" ");
@@ -154,6 +163,22 @@ impl Engine {
                 e @ (runtime::Error::NotFound { .. } | runtime::Error::NotRunnable { .. }),
             )) => Err(Error::invalid(format!("process {shown:?} did not complete successfully: {e}"))),
             Err(e) => Err(e),
+        }
+    }
+}
+
+/// Kills what still runs of the steps of a build that died, whose private directory this is. Whatever stands against that
+/// is passed over: then there is nothing left to kill, or nobody who could.
+pub(crate) fn end_steps(work: &Path) {
+    for entry in sys::dir::open_path(work).and_then(sys::dir::list).unwrap_or_default() {
+        let bundle = work.join(&entry.name);
+        let note = sys::dir::open_path(&bundle).and_then(|dir| sys::atomic::read(dir, STEP.as_ref()));
+        if let Ok(note) = note
+            && let Ok(note) = String::from_utf8(note)
+            && let Some((id, program)) = note.split_once('\n')
+            && let Ok(runtime) = Runtime::at(Path::new(program))
+        {
+            let _ = runtime.delete(id, &Bundle::at(&bundle));
         }
     }
 }
