@@ -19,6 +19,8 @@ struct Rule {
     tokens: Vec<Token>,
     /// What every match begins with: the directories before the first special character.
     prefix: String,
+    /// Whether there is no special character: then that is all of it.
+    is_literal: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,36 +102,38 @@ impl Rule {
             .iter()
             .map_while(|token| if let Token::Char(c) = token { Some(*c) } else { None })
             .collect();
-        let prefix = match literal.chars().count() == tokens.len() {
+        let is_literal = literal.chars().count() == tokens.len();
+        let prefix = match is_literal {
             true => literal,
             false => {
                 literal.rsplit_once('/').map_or_else(String::new, |(directories, _)| directories.to_owned())
             }
         };
-        Ok(Some(Rule { keeps, tokens, prefix }))
+        Ok(Some(Rule { keeps, tokens, prefix, is_literal }))
     }
 
     fn matches_path_or_parent(&self, path: &str) -> bool {
-        if !path.starts_with(&self.prefix) {
-            return false;
+        match path.strip_prefix(&self.prefix) {
+            None => false,
+            // Most patterns are plain paths.
+            Some(rest) if self.is_literal => rest.is_empty() || rest.starts_with('/'),
+            Some(_) => self.matches(path),
         }
-        let path: Vec<char> = path.chars().collect();
-        self.matches(&path)
     }
 
     /// Whether the pattern matches all of `path`, or one of its directories. Keeps the set of tokens that can be next, so no
     /// pattern takes longer than its length times the path's.
-    fn matches(&self, path: &[char]) -> bool {
+    fn matches(&self, path: &str) -> bool {
         let end = self.tokens.len();
-        let mut next = vec![false; end + 1];
+        let (mut next, mut then) = (vec![false; end + 1], vec![false; end + 1]);
         next[0] = true;
         self.skip_empty(&mut next);
-        for &c in path {
+        for c in path.chars() {
             // What matched so far is a directory of the path.
             if c == '/' && next[end] {
                 return true;
             }
-            let mut then = vec![false; end + 1];
+            then.fill(false);
             for (at, token) in self.tokens.iter().enumerate().filter(|(at, _)| next[*at]) {
                 match token {
                     Token::Char(expected) => then[at + 1] |= *expected == c,
@@ -148,7 +152,7 @@ impl Rule {
                 }
             }
             self.skip_empty(&mut then);
-            next = then;
+            std::mem::swap(&mut next, &mut then);
         }
         next[end]
     }
