@@ -60,8 +60,9 @@ fn warning(args: &Args) -> String {
     };
     let volumes =
         if args.volumes { "  - all anonymous volumes not used by at least one container\n" } else { "" };
+    let builds = if args.all { "all build cache" } else { "unused build cache" };
     format!(
-        "This will remove:\n  - all stopped containers\n{volumes}  - {images}\n  \
+        "This will remove:\n  - all stopped containers\n{volumes}  - {images}\n  - {builds}\n  \
          - all files that nothing can use\n{filtered}"
     )
 }
@@ -86,6 +87,7 @@ mod tests {
 This will remove:
   - all stopped containers
   - all dangling images
+  - unused build cache
   - all files that nothing can use
 "
         );
@@ -99,6 +101,7 @@ This will remove:
   - all stopped containers
   - all anonymous volumes not used by at least one container
   - all images without at least one container associated to them
+  - all build cache
   - all files that nothing can use
 
   Items to be pruned will be filtered with:
