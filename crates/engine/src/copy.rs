@@ -252,11 +252,11 @@ impl Engine {
             return Err(Error::invalid("container rootfs is marked read-only"));
         }
         let id: CacheId = self.store.mounts().get(container)?.mount_id.into();
-        // One copy into a container at a time, so that none ends the mount of another.
-        let _lock = match self.store.containers().dir(container)? {
-            Some(dir) => Some(sys::lock::lock(dir, sys::lock::Mutual::Exclusive)?),
-            None => None,
-        };
+        // One copy into a container at a time, so that none ends the mount of another. Its directory itself is locked as
+        // long as it runs.
+        let beside = self.store.containers().dir(container)?;
+        let beside = beside.and_then(|dir| sys::dir::open(dir, "checkpoints".as_ref()).ok());
+        let _lock = beside.map(|dir| sys::lock::lock(dir, sys::lock::Mutual::Exclusive)).transpose()?;
         let was_mounted = self.driver.mounted(&id)?.is_some();
         let mounted = self.driver.mount(&id, Access::Write)?;
         let copied =

@@ -77,6 +77,20 @@ fn containers_share_a_volume_while_they_run() {
 }
 
 #[test]
+fn files_are_copied_into_a_container_that_runs() {
+    everywhere("files_are_copied_into_a_container_that_runs", |world| {
+        world.background("box", &["-v", "data:/data"]);
+        // The archive that the image was made of lies where commands are run.
+        for place in ["/tmp/", "/data/"] {
+            world.ok(&["cp", "tree.tar", &format!("box:{place}")]);
+            assert_eq!(world.ok(&["exec", "box", "ls", place]), "tree.tar");
+        }
+        world.ok(&["rm", "--force", "box"]);
+        world.assert_clean();
+    });
+}
+
+#[test]
 fn a_tmpfs_is_the_containers_alone() {
     everywhere("a_tmpfs_is_the_containers_alone", |world| {
         let args = ["--tmpfs", "/a:size=64k", "--mount", "type=tmpfs,dst=/b,tmpfs-size=128k,tmpfs-mode=700"];
