@@ -8,5 +8,6 @@
 mod life;
 mod lost;
 mod privileges;
+mod terminal;
 mod volumes;
 mod world;

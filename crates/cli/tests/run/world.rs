@@ -17,8 +17,10 @@ const BUSYBOX: &str = "/bin/busybox";
 const SOMEBODY: u32 = 12346;
 
 /// What the containers of the tests run.
-const APPLETS: [&str; 14] =
-    ["sh", "cat", "echo", "id", "kill", "ls", "mount", "pwd", "sleep", "true", "touch", "wc", "seq", "grep"];
+const APPLETS: [&str; 16] = [
+    "sh", "cat", "echo", "id", "kill", "ls", "mount", "pwd", "sleep", "true", "touch", "wc", "seq", "grep",
+    "stty", "test",
+];
 
 /// A store, and how it is worked with.
 pub struct World {
