@@ -6,19 +6,25 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 
 use crate::output::failure::Failure;
 
-/// A terminal that hands on every key. It is as it was before when this is dropped.
+/// The state of the terminal at standard input. It is so again when this is dropped.
 #[derive(Debug)]
 #[must_use = "the terminal becomes usual again when this is dropped"]
-pub struct Raw {
+pub struct Kept {
     before: Termios,
 }
 
-impl Raw {
-    /// Makes standard input raw; `None` if it is no terminal.
+impl Kept {
+    /// For programs that change the terminal, and may end without changing it back. `None` if there is none.
+    pub fn stdin() -> Option<Self> {
+        let stdin = std::io::stdin();
+        stdin.is_terminal().then(|| tcgetattr(&stdin).ok()).flatten().map(|before| Self { before })
+    }
+
+    /// Makes it hand on every key; `None` if it is no terminal.
     ///
     /// # Errors
     /// The terminal refuses.
-    pub fn stdin() -> Result<Option<Self>, Failure> {
+    pub fn raw_stdin() -> Result<Option<Self>, Failure> {
         let stdin = std::io::stdin();
         if !stdin.is_terminal() {
             return Ok(None);
@@ -32,7 +38,7 @@ impl Raw {
     }
 }
 
-impl Drop for Raw {
+impl Drop for Kept {
     fn drop(&mut self) {
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
     }

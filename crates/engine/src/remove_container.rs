@@ -19,11 +19,8 @@ impl Engine {
     }
 
     fn remove_container_and(&self, container: &ContainerId, force: bool, volumes: bool) -> Result<()> {
-        let claim = match self.store.running().claim(container)? {
-            Some(claim) if !self.is_running(container)? => claim,
-            _ if force => self.kill_and_claim(container)?,
-            _ => return Err(self.refuse_running(container)),
-        };
+        let claim = self.claim_to_remove(container, force)?;
+        let claim = claim.ok_or_else(|| self.refuse_running(container))?;
         let removed = self.remove_claimed(container, force, volumes);
         drop(claim);
         removed

@@ -13,7 +13,7 @@ use sys::signals::Signals;
 
 use crate::output::failure::{Failure, USAGE};
 use crate::output::stdout;
-use crate::terminal::{self, Raw};
+use crate::terminal::{self, Kept};
 pub use keys::DetachKeys;
 use keys::Keys;
 
@@ -68,7 +68,7 @@ impl Attach {
     /// # Errors
     /// The container's monitor has died; standard output cannot be written.
     pub fn run(&self, connection: Connection, caught: &Caught) -> Result<Outcome, Failure> {
-        let raw = if self.stdin && self.tty { Raw::stdin()? } else { None };
+        let raw = if self.stdin && self.tty { Kept::raw_stdin()? } else { None };
         let mut pump = Pump {
             connection,
             stdin: self.stdin,

@@ -67,7 +67,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     terminal::check_input(args.interactive && !args.detach, args.tty)?;
     let engine = context.write()?;
     let id = engine.find_container(&args.container)?;
-    match engine.exec(&id, &options, &context.monitor_options()?, &mut std::io::stderr()) {
+    // Runtimes forget it now and then.
+    let kept = if args.tty { terminal::Kept::stdin() } else { None };
+    let ended = engine.exec(&id, &options, &context.monitor_options()?, &mut std::io::stderr());
+    drop(kept);
+    match ended {
         Ok(code) if code.is_success() => Ok(()),
         Ok(code) => Err(Failure::exit(code.0)),
         Err(err) => {

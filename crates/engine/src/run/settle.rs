@@ -1,11 +1,16 @@
 //! What is true of a container whose monitor was killed, or whose machine was restarted.
 
+use std::time::Duration;
+
 use model::ContainerId;
 use runtime::Bundle;
 use store::{Change, Container};
 
 use super::MonitorOptions;
-use crate::{Engine, Error, Result, now};
+use crate::{Engine, Result, now};
+
+/// Between two looks at what somebody else does with a container.
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// Docker's exit code of a container that ended while nobody looked.
 const LOST: i32 = 255;
@@ -83,36 +88,40 @@ impl Engine {
         Ok(container.changed(&Change::Ended { code: LOST, at: now(), out_of_memory: false })?)
     }
 
-    /// Waits until a container that has ended, or is about to, is cleaned up after.
+    /// Waits until a container that has ended is cleaned up after; does not wait for one that was started again.
     pub(crate) fn wait_settled(&self, id: &ContainerId) -> Result<()> {
-        let dir = match self.store.containers().dir(id)? {
-            Some(dir) => dir,
-            // It was to be removed when it ended.
-            None => return Ok(()),
-        };
-        let claim = sys::lock::lock(dir, sys::lock::Mutual::Exclusive)?;
-        if self.store.containers().exists(id)? {
-            self.settle_claimed(id)?;
+        loop {
+            match self.store.running().claim(id) {
+                // It was to be removed when it ended.
+                Err(store::Error::NoContainer(_)) => return Ok(()),
+                Ok(Some(_claim)) => return self.settle_claimed(id),
+                Ok(None) if self.process_of(id)?.is_some() => return Ok(()),
+                Ok(None) => std::thread::sleep(MOMENT),
+                Err(e) => return Err(e.into()),
+            }
         }
-        drop(claim);
-        Ok(())
     }
 
-    /// Kills a container that runs, and takes its lock.
-    pub(crate) fn kill_and_claim(&self, id: &ContainerId) -> Result<sys::lock::Lock> {
+    /// Takes the lock of a container that is to be removed: kills it first if it runs and `force` says so; `None` if it
+    /// runs. Waits for others who start or remove it just now.
+    pub(crate) fn claim_to_remove(&self, id: &ContainerId, force: bool) -> Result<Option<sys::lock::Lock>> {
         loop {
-            if let Some(process) = self.process_of(id)? {
-                process.kill()?;
-                process.wait(None);
+            match self.process_of(id)? {
+                Some(_) if !force => return Ok(None),
+                Some(process) => {
+                    process.kill()?;
+                    process.wait(None);
+                }
+                None => {}
             }
-            let dir = self.store.containers().dir(id)?;
-            let dir = dir.ok_or_else(|| Error::NoSuchContainer(id.to_string()))?;
-            let claim = sys::lock::lock(dir, sys::lock::Mutual::Exclusive)?;
-            self.settle_claimed(id)?;
-            // Somebody may have started it again in between.
-            if self.process_of(id)?.is_none() {
-                return Ok(claim);
+            if let Some(claim) = self.store.running().claim(id)? {
+                self.settle_claimed(id)?;
+                // Somebody may have started it in between.
+                if self.process_of(id)?.is_none() {
+                    return Ok(Some(claim));
+                }
             }
+            std::thread::sleep(MOMENT);
         }
     }
 }
