@@ -172,6 +172,18 @@ impl World {
     }
 }
 
+impl Drop for World {
+    /// Containers of a test that failed must not go on.
+    fn drop(&mut self) {
+        let listed = self.run(&["ps", "-aq"]).stdout;
+        let listed = String::from_utf8_lossy(&listed);
+        let ids: Vec<&str> = listed.split_whitespace().collect();
+        if !ids.is_empty() {
+            self.run(&[&["rm", "-f"], &ids[..]].concat());
+        }
+    }
+}
+
 fn parts(output: Output) -> (i32, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
