@@ -159,6 +159,12 @@ impl CacheId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is as BuildKit makes them, 25 digits of base 36; Docker's layer store takes 64 hexadecimal ones
+    /// (moby.md §12.9).
+    pub fn is_of_buildkit(&self) -> bool {
+        self.0.len() == 25 && self.0.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+    }
 }
 
 impl From<MountId> for CacheId {
@@ -296,6 +302,15 @@ mod tests {
             let _ = MountId::parse(&text);
             let _ = CacheId::parse(&text);
             let _ = LinkId::parse(&text);
+        }
+    }
+
+    #[test]
+    fn ids_of_buildkit_are_25_digits_of_base_36() {
+        let is = |text: &str| CacheId::parse(text).unwrap().is_of_buildkit();
+        assert!(is("0s4t50sf3ue6ec4plxikcqdlv"));
+        for other in ["0s4t50sf3ue6ec4plxikcqdl", "0S4t50sf3ue6ec4plxikcqdlv", &"a".repeat(64), "l"] {
+            assert!(!is(other), "{other}");
         }
     }
 }

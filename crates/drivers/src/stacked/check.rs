@@ -53,7 +53,7 @@ impl<U: Union> Stacked<U> {
             let wrong = |why| Ok(vec![Damage::Lower { why, parent: Some(parent.clone()) }]);
             match (lower, expected.flatten()) {
                 (None, _) => return wrong("is missing"),
-                (Some(lower), Some(expected)) if lower != expected => {
+                (Some(lower), Some(expected)) if !self.is_same_chain(lower, &expected)? => {
                     return wrong("is not the chain of its parent");
                 }
                 _ => {}
@@ -68,6 +68,21 @@ impl<U: Union> Stacked<U> {
             }
         }
         Ok(damages)
+    }
+
+    /// Whether `lower` is `expected`. Where a layer store had a layer before BuildKit made the same one, the layers above
+    /// stand on BuildKit's own (moby.md §12.9).
+    fn is_same_chain(&self, lower: &[LinkId], expected: &[LinkId]) -> Result<bool> {
+        if lower.len() != expected.len() {
+            return Ok(false);
+        }
+        for (link, expected) in lower.iter().zip(expected).filter(|(link, expected)| link != expected) {
+            let mut either = [self.resolve(link)?, self.resolve(expected)?].into_iter().flatten();
+            if !either.any(|id| id.is_of_buildkit()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Looks for names in `l/` that lead to no layer.

@@ -2,7 +2,7 @@
 //!
 //! The text is understood by the crate `dockerfile`; here its steps are carried out. A stage is a configuration and a
 //! chain of layers. A step that changes files makes one layer, or takes the one that an earlier build made: its key
-//! ([`key`]) names the layers below, the instruction, and every byte that the step reads, but no times. Which layer a key
+//! (`key`) names the layers below, the instruction, and every byte that the step reads, but no times. Which layer a key
 //! made is remembered in [`store::BuildCache`], and only builds write there: an image that was pulled is no source of
 //! steps, unless its name is in `cache_from` (CVE-2024-24557).
 //!

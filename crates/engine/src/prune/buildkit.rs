@@ -53,15 +53,10 @@ impl BuildKit {
     pub fn may_own(&self, id: &CacheId) -> bool {
         match self {
             Self::Absent => false,
-            Self::Known(texts) => is_snapshot_name(id.as_str()) || texts.contains(id.as_str()),
+            Self::Known(texts) => id.is_of_buildkit() || texts.contains(id.as_str()),
             Self::Unreadable => true,
         }
     }
-}
-
-/// BuildKit's names are 25 digits of base 36; Docker's layer store takes 64 hexadecimal ones.
-fn is_snapshot_name(name: &str) -> bool {
-    name.len() == 25 && name.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -83,13 +78,5 @@ mod tests {
         let found = BuildKit::read(tmp.path()).unwrap();
         assert_eq!(found, BuildKit::Unreadable);
         assert!(found.may_own(&"x".parse().unwrap()));
-    }
-
-    #[test]
-    fn snapshot_names() {
-        assert!(is_snapshot_name("0s4t50sf3ue6ec4plxikcqdlv"));
-        for other in ["0s4t50sf3ue6ec4plxikcqdl", "0S4t50sf3ue6ec4plxikcqdlv", &"a".repeat(64), "l"] {
-            assert!(!is_snapshot_name(other), "{other}");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use drivers::Access;
 use engine::check::{CheckOptions, Finding, Report};
@@ -516,6 +517,26 @@ fn links_and_lowers_of_overlay2_are_made_again() {
     fs::create_dir(shop.directory(&shop.top).join("merged")).unwrap();
     assert!(!shop.is_repaired("stray-merged").harmful);
     assert_eq!(shop.read("bin/sh"), "#!");
+}
+
+/// A root that BuildKit and a layer store have shared: both made the lowest layer, and BuildKit's image stands on its own.
+#[test]
+fn a_layer_on_a_snapshot_of_buildkit_is_not_torn() {
+    let Some(world) = overlay() else { return };
+    let shop = Shop::new(world);
+    let (snapshot, link) = ("0s4t50sf3ue6ec4plxikcqdlv", "AAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let copy = Command::new("cp")
+        .arg("-a")
+        .arg(shop.directory(&shop.bottom))
+        .arg(shop.at("overlay2").join(snapshot))
+        .status();
+    assert!(copy.unwrap().success());
+    fs::write(shop.at("overlay2").join(snapshot).join("link"), link).unwrap();
+    std::os::unix::fs::symlink(format!("../{snapshot}/diff"), shop.at("overlay2/l").join(link)).unwrap();
+    let lower = shop.directory(&shop.top).join("lower");
+    assert!(!fs::read_to_string(&lower).unwrap().contains(':'), "the fixture has more than two layers");
+    fs::write(&lower, format!("l/{link}")).unwrap();
+    assert!(!shop.kinds(LOOK).contains(&"torn-lower"));
 }
 
 /// While a container is mounted it uses the directories that a load has replaced.
