@@ -30,7 +30,9 @@ impl Terminal {
 
     fn run(&self, args: &[&str], home: &std::path::Path) -> Child {
         let end = || Stdio::from(self.line.as_fd().try_clone_to_owned().unwrap());
-        Command::new(env!("CARGO_BIN_EXE_layercake"))
+        // Tests that run in the background of a shell have Ctrl-C ignored.
+        Command::new("env")
+            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_layercake")])
             .args(args)
             .env("HOME", home)
             .env("LAYERCAKE_ROOT", home.join("root"))

@@ -69,6 +69,8 @@ impl<'a> Maker<'a> {
             let taken = take(&mut stream);
             let (packed, digest, size) = stream.finish();
             let (broken, digest) = (packed.inner.is_broken(), Digest::from(digest));
+            // Who makes it would wait for a reader of what was not taken.
+            drop(packed);
             let made = maker.join().unwrap_or_else(|_| Err(Error::thread("reading", "a layer")));
             match (taken, made) {
                 // What breaks off does so at both ends; the first one knows why.

@@ -224,8 +224,8 @@ impl Default for RestartPolicy {
     }
 }
 
-/// Paths that a container does not get to see. A daemon takes them from `hostconfig.json` at every start.
-const MASKED_PATHS: [&str; 12] = [
+/// Paths that a container does not get to see (Docker 28.5, `docs/format/containers.md`). A daemon takes them from `hostconfig.json` at every start.
+pub const MASKED_PATHS: [&str; 12] = [
     "/proc/asound",
     "/proc/acpi",
     "/proc/interrupts",
@@ -241,7 +241,8 @@ const MASKED_PATHS: [&str; 12] = [
 ];
 
 /// Paths that it may only read.
-const READ_ONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+pub const READ_ONLY_PATHS: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 impl Default for HostConfig {
     fn default() -> Self {

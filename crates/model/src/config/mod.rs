@@ -12,7 +12,7 @@ mod host;
 pub use author::{Commit, Import};
 pub use built::{BUILDKIT_COMMENT, Built};
 pub use container::{ContainerConfig, Empty, Healthcheck};
-pub use host::{Device, HostConfig, LogConfig, RestartPolicy, Ulimit};
+pub use host::{Device, HostConfig, LogConfig, MASKED_PATHS, READ_ONLY_PATHS, RestartPolicy, Ulimit};
 
 use crate::json::{self, null_is_default};
 use crate::{ChainId, DiffId, Error, ImageId, Platform, Result, Timestamp};

@@ -13,6 +13,8 @@ mod resources;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use model::config::{MASKED_PATHS, READ_ONLY_PATHS};
+
 pub use devices::Device;
 pub(crate) use document::to_json;
 pub use mounts::Mount;
@@ -125,21 +127,3 @@ pub enum Seccomp {
     /// What a profile says, the JSON of a file in Docker's format.
     Profile(String),
 }
-
-/// What Docker 28.5 hides, as its documents say (`docs/format/containers.md`).
-const MASKED_PATHS: [&str; 12] = [
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-];
-
-const READ_ONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
