@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use engine::load::Input;
-use model::Reference;
+use model::{Platform, Reference};
 use rustix::fs::{SeekFrom, seek};
 
+use crate::context::env;
 use crate::output::failure::Failure;
 use crate::output::filter::Filter;
 
@@ -120,6 +121,21 @@ pub fn new_name(text: &str) -> Result<Reference, Failure> {
         return Err(Failure::plain("refusing to create a tag with a digest reference"));
     }
     Ok(name.with_default_tag())
+}
+
+/// The platform that was asked for, by the flag or else by the environment.
+///
+/// # Errors
+/// The environment's is none.
+pub fn platform(given: Option<&Platform>) -> Result<Option<Platform>, Failure> {
+    match given {
+        Some(platform) => Ok(Some(platform.clone())),
+        None => {
+            let default = env("DOCKER_DEFAULT_PLATFORM");
+            let parsed = default.map(|text| Platform::parse(&text.to_string_lossy()));
+            parsed.transpose().map_err(Failure::plain)
+        }
+    }
 }
 
 /// The archive or directory at `path`.

@@ -140,6 +140,18 @@ impl<'a> NewLayers<'a> {
 }
 
 impl Engine {
+    /// Makes a writable layer that belongs to no container, on top of `below`. It is noted: unless something comes to
+    /// name it, a crash leaves garbage.
+    pub(crate) fn writable_layer(&self, work: &Work<'_>, below: Option<&CacheId>) -> Result<CacheId> {
+        let id = new_cache_id();
+        work.note(&[Intent::Layer { cache_id: id.clone(), chain: None }])?;
+        let stage = self.driver.stage()?;
+        self.driver.prepare(&stage, &id, below, LayerKind::Writable { size: None })?;
+        self.driver.publish(&stage, std::slice::from_ref(&id))?;
+        stage.remove()?;
+        Ok(id)
+    }
+
     /// Begins a set of new layers.
     pub(crate) fn new_layers<'a>(&'a self, work: &'a Work<'a>) -> Result<NewLayers<'a>> {
         Ok(NewLayers {

@@ -14,7 +14,7 @@ use sys::signals::Signals;
 
 use self::inputs::{Dockerfile, build_args, context_directory, secrets};
 use crate::context::{Context, env};
-use crate::options::{labels, new_name};
+use crate::options::{labels, new_name, platform};
 use crate::output::build::{Mode, Show};
 use crate::output::failure::Failure;
 use crate::output::stdout;
@@ -140,12 +140,7 @@ fn options(args: &Args) -> Result<BuildOptions, Failure> {
         // As buildx: the Dockerfile may declare it.
         build_args.entry(EPOCH.to_owned()).or_insert(epoch);
     }
-    let default_platform =
-        || env("DOCKER_DEFAULT_PLATFORM").map(|text| Platform::parse(&text.to_string_lossy()));
-    let platform = match &args.platform {
-        Some(platform) => Some(platform.clone()),
-        None => default_platform().transpose().map_err(Failure::plain)?,
-    };
+    let platform = platform(args.platform.as_ref())?;
     Ok(BuildOptions {
         name: file.name,
         dockerfile: file.text,

@@ -7,8 +7,8 @@ use engine::pull::{PullOptions, Pulled};
 use model::{Platform, Reference, Transport};
 
 use super::load;
-use crate::context::{Context, env};
-use crate::options::input_file;
+use crate::context::Context;
+use crate::options::{input_file, platform};
 use crate::output::failure::Failure;
 use crate::output::{progress, stdout};
 use crate::registry::Servers;
@@ -48,7 +48,7 @@ pub struct Args {
 /// What was typed makes no sense, or the engine's.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let transport = Transport::parse(&args.name).map_err(Failure::plain)?;
-    let platform = args.platform()?;
+    let platform = platform(args.platform.as_ref())?;
     let (path, image) = match transport {
         Transport::Registry(name) => return from_registry(args, context, &name, platform),
         Transport::OciLayout { path, image } | Transport::OciArchive { path, image } => (path, image),
@@ -113,16 +113,6 @@ fn report(name: &Reference, pulled: &[Pulled], quiet: bool) -> String {
     let mut text = format!("Status: {status} {}\n", name.digest().copied().map_or_else(of_all, of_digest));
     text.extend(pulled.iter().filter_map(|pulled| pulled.warning.as_ref()).map(|it| format!("{it}\n")));
     text + &name.canonical() + "\n"
-}
-
-impl Args {
-    fn platform(&self) -> Result<Option<Platform>, Failure> {
-        let default = || env("DOCKER_DEFAULT_PLATFORM").map(|text| Platform::parse(&text.to_string_lossy()));
-        match &self.platform {
-            Some(platform) => Ok(Some(platform.clone())),
-            None => default().transpose().map_err(Failure::plain),
-        }
-    }
 }
 
 #[cfg(test)]

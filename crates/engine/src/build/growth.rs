@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use archive::tar::{self, Entry, Sink};
 use archive::tar_split::{self, Packer};
 use changeset::{DiffStats, Lowers};
-use drivers::{Access, LayerKind};
+use drivers::Access;
 use model::{CacheId, ChainId, DiffId, Digest, Timestamp};
-use store::{BuildRecord, Intent, LayerRecord, Work};
-use sys::Time;
+use store::{BuildRecord, LayerRecord, Work};
 
+use super::time;
 use crate::hashing::pass_on;
-use crate::layers::{NewLayers, new_cache_id};
+use crate::layers::NewLayers;
 use crate::{Engine, Error, Result};
 
 /// What a step that makes a layer is called, and when it was made.
@@ -122,14 +122,7 @@ impl<'a> Growth<'a> {
         execute: impl FnOnce(&Path) -> Result<Vec<PathBuf>>,
     ) -> Result<DiffId> {
         self.flush()?;
-        let driver = &*self.engine.driver;
-        let id = new_cache_id();
-        self.work.note(&[Intent::Layer { cache_id: id.clone(), chain: None }])?;
-        let below = self.top.as_ref().map(|top| top.cache_id.clone());
-        let stage = driver.stage()?;
-        driver.prepare(&stage, &id, below.as_ref(), LayerKind::Writable { size: None })?;
-        driver.publish(&stage, std::slice::from_ref(&id))?;
-        stage.remove()?;
+        let id = self.engine.writable_layer(self.work, self.top.as_ref().map(|top| &top.cache_id))?;
         let made_layer = self.in_mount(&id, execute).and_then(|touched| {
             self.forget_touched(&id, &touched)?;
             self.seal(&id, key, made, epoch)
@@ -137,7 +130,7 @@ impl<'a> Growth<'a> {
         let record = match made_layer {
             Ok(record) => record,
             Err(e) => {
-                driver.discard(&id)?;
+                self.engine.driver.discard(&id)?;
                 return Err(e);
             }
         };
@@ -281,10 +274,6 @@ fn is_closed_pipe(error: &Error) -> bool {
     causes
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-fn time(time: Timestamp) -> Time {
-    Time { secs: time.unix_seconds(), nanos: time.subsec_nanos() }
 }
 
 /// Removes the sockets below a directory.

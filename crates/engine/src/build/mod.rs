@@ -34,8 +34,9 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use changeset::Lowers;
 use dockerfile::{Dockerfile, Given, Globals, Ignore, Plan};
-use model::{ImageId, Platform};
+use model::{ImageId, Platform, Timestamp};
 use registry::Client;
+use sys::Time;
 
 use crate::copy::Tree;
 use crate::{Engine, Error, Result};
@@ -49,6 +50,11 @@ use vertices::Vertices;
 pub use options::{
     BuildEvent, BuildNetwork, BuildOptions, BuildProgress, Built, Cancel, NoProgress, Secret, VertexId,
 };
+
+/// A time as the kernel takes it.
+fn time(time: Timestamp) -> Time {
+    Time { secs: time.unix_seconds(), nanos: time.subsec_nanos() }
+}
 
 /// What all stages of a build have in common.
 struct Build<'a> {

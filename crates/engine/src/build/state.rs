@@ -6,8 +6,8 @@ use model::config::{BUILDKIT_COMMENT, Built, History};
 use model::{ContainerConfig, DiffId, ImageConfig, Platform, Timestamp};
 use store::LayerRecord;
 
-use super::run::DEFAULT_PATH;
 use crate::Result;
+use crate::run::DEFAULT_PATH;
 
 /// A stage, as far as it is.
 #[derive(Debug, Clone)]

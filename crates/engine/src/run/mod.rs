@@ -11,6 +11,9 @@
 //! [`Engine::start`]: crate::Engine::start
 //! [`Engine::monitor`]: crate::Engine::monitor
 
+/// What a process finds its programs in if nobody says: Docker's, and BuildKit's.
+pub(crate) const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 mod exec;
 mod files;
 mod logs;

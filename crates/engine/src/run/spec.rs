@@ -7,14 +7,12 @@ use runtime::spec::Shared;
 use runtime::{Device, Host, Mount, Network, Process, Resources, Rlimit, Seccomp, Spec};
 use store::Container;
 
+use super::DEFAULT_PATH;
 use super::files::Files;
 use crate::{Error, Result};
 
 /// The control group that those of all containers are in.
 const CGROUP_PARENT: &str = "/layercake";
-
-/// What Docker sets if the image does not.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The container as its runtime shall make it.
 pub(super) fn of(
@@ -176,7 +174,7 @@ fn process(container: &Container, host: &HostConfig, rootfs: &Path) -> Result<Pr
 
 /// Docker's variables, then those of the container, then the home directory if nobody says.
 pub(super) fn environment(config: &ContainerConfig, home: &str) -> Vec<String> {
-    let mut all = ContainerConfig { env: Some(vec![PATH.to_owned()]), ..ContainerConfig::default() };
+    let mut all = ContainerConfig { env: Some(vec![DEFAULT_PATH.to_owned()]), ..ContainerConfig::default() };
     all.set_env("HOSTNAME", &config.hostname);
     if config.tty {
         all.set_env("TERM", "xterm");
@@ -230,7 +228,7 @@ mod tests {
         };
         assert_eq!(environment(&config, "/root"), ["PATH=/bin", "HOSTNAME=box", "A=2", "HOME=/root"]);
         let home = ContainerConfig { env: Some(vec!["HOME=/x".into()]), ..ContainerConfig::default() };
-        assert_eq!(environment(&home, "/root"), [PATH, "HOSTNAME=", "HOME=/x"]);
+        assert_eq!(environment(&home, "/root"), [DEFAULT_PATH, "HOSTNAME=", "HOME=/x"]);
     }
 
     #[test]

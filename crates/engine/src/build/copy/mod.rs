@@ -30,6 +30,7 @@ use model::{ChainId, Digest, Timestamp};
 use sys::{FileKind, Time};
 
 use super::key::{Key, Shape};
+use super::time;
 use crate::copy::Tree;
 use crate::{Engine, Error, Result};
 use content::Seen;
@@ -146,13 +147,13 @@ impl Engine {
         Ok(Prepared { shape: key.shape(), tree: None, items, archives: Vec::new(), below, epoch })
     }
 
-    /// The digest of what is at `path` of a tree.
+    /// Works out a copy of what is at `path` of a tree, on top of nothing. No file is read.
     ///
     /// # Errors
     /// Nothing is there.
-    pub(super) fn digest_of(&self, source: &Source<'_>, path: &str) -> Result<Digest> {
+    pub(super) fn prepare_part<'a>(&self, source: &'a Source<'a>, path: &str) -> Result<Prepared<'a>> {
         let request = Request { paths: vec![path.to_owned()], dest: "/".to_owned(), ..Request::default() };
-        Ok(self.prepare_copy(&request, source, None, None)?.read(self)?.key)
+        self.prepare_copy(&request, source, None, None)
     }
 }
 
@@ -354,8 +355,4 @@ impl Copy<'_, '_> {
         let (dir, leaf) = self.source.tree.layers().root(found.layer).parent_nofollow(path)?;
         Ok(sys::dir::open_file(&dir, &leaf)?.into())
     }
-}
-
-fn time(time: Timestamp) -> Time {
-    Time { secs: time.unix_seconds(), nanos: time.subsec_nanos() }
 }

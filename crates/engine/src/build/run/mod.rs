@@ -17,6 +17,7 @@ use store::Work;
 use super::key::Key;
 use super::options::{BuildNetwork, BuildOptions};
 use super::vertices::Vertex;
+use crate::run::DEFAULT_PATH;
 use crate::{Engine, Error, Result};
 
 pub(super) use mounts::{Mounted, Planned, Tree, secret_id};
@@ -33,8 +34,6 @@ const PIPES: &str = "/dev/pipes";
 const STEP: &str = "step";
 /// How often a step that runs is looked after.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// What a process finds its programs in if nobody says.
-pub(super) const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A process, with all variables replaced.
 #[derive(Debug, Clone)]

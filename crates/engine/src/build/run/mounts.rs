@@ -7,16 +7,15 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use dockerfile::{Mount as Asked, MountKind, Sharing};
-use drivers::{Access, LayerKind};
+use drivers::Access;
 use model::{CacheId, Digest};
 use runtime::Mount;
-use store::{Intent, LayerRecord, Work};
+use store::{LayerRecord, Work};
 use sys::lock::{self, Lock, Mutual};
 
 use super::super::copy::plain;
 use super::super::key::Key;
 use super::super::options::BuildOptions;
-use crate::layers::new_cache_id;
 use crate::{Engine, Error, Result};
 
 /// A mount that a step asks for, and what it is of.
@@ -136,20 +135,9 @@ impl Mounted<'_> {
 
     /// The tree of a layer, under a writable layer that nobody keeps.
     fn layer(&mut self, work: &Work<'_>, below: Option<&LayerRecord>) -> Result<PathBuf> {
-        let driver = &*self.engine.driver;
-        let id = new_cache_id();
-        work.note(&[Intent::Layer { cache_id: id.clone(), chain: None }])?;
-        let stage = driver.stage()?;
-        driver.prepare(
-            &stage,
-            &id,
-            below.map(|layer| &layer.cache_id),
-            LayerKind::Writable { size: None },
-        )?;
-        driver.publish(&stage, std::slice::from_ref(&id))?;
-        stage.remove()?;
+        let id = self.engine.writable_layer(work, below.map(|layer| &layer.cache_id))?;
         self.layers.push(id.clone());
-        Ok(driver.mount(&id, Access::Write)?)
+        Ok(self.engine.driver.mount(&id, Access::Write)?)
     }
 
     /// A directory that outlives the build, named by its ID.

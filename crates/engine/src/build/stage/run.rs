@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dockerfile::{Mount, MountKind, Step};
 
 use super::StageBuilder;
-use crate::build::copy::{Request, plain};
+use crate::build::copy::plain;
 use crate::build::growth::{Growth, Made};
 use crate::build::options::BuildNetwork;
 use crate::build::run::{Command, Planned, Tree, Watch, secret_id};
@@ -105,17 +105,17 @@ impl StageBuilder<'_> {
         let build = self.build;
         let source = asked.source.as_deref().unwrap_or("/");
         let context = build.context();
-        let digest = build.engine.digest_of(&context, source)?;
+        let part = build.engine.prepare_part(&context, source)?;
         if asked.read_only
             && build.ignore.is_none()
             && let Some(root) = &build.options.context
             && let Ok(place) = build.context.find(&plain(Path::new(source)), true)?
         {
             let path = std::path::absolute(root).map_err(Error::io("find", root))?.join(place.path);
+            let digest = part.read(build.engine)?.key;
             return Ok(Tree::Host { path, digest });
         }
-        let request = Request { paths: vec!["/".to_owned()], dest: "/".to_owned(), ..Request::default() };
-        let prepared = build.engine.prepare_copy(&request, &context, None, None)?;
+        let prepared = build.engine.prepare_part(&context, "/")?;
         let read = prepared.read(build.engine)?;
         if let Some(hit) = build.engine.find_step(&read.key, None)? {
             return Ok(Tree::Layer(Some(hit.layer)));
