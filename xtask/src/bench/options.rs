@@ -18,6 +18,7 @@ usage: cargo xtask bench [FLAG…]
   --images DIR      what ../shared/images/make-buildpack made (../shared/images/out, or $IMAGES)
   --containers N    containers for the row of `ps` (1000)
   --files N         files that each of them wrote (100)
+  --context DIR     a Dockerfile and its context, for the row that builds it from nothing
   --settle SECONDS  rest before every measurement on disk (20)
   --work DIR        where the data goes; its file system is the disk (target/bench)
   --binary FILE     a layercake to measure, instead of building one
@@ -35,6 +36,7 @@ pub struct Options {
     pub images: PathBuf,
     pub containers: usize,
     pub files: usize,
+    pub context: Option<PathBuf>,
     pub settle: u64,
     pub work: PathBuf,
     pub binary: Option<PathBuf>,
@@ -58,6 +60,7 @@ impl Options {
             images: from_env("IMAGES", "../shared/images/out"),
             containers: 1000,
             files: 100,
+            context: None,
             settle: 20,
             work: repository.join("target/bench"),
             binary: None,
@@ -77,6 +80,7 @@ impl Options {
                 "--images" => options.images = value.into(),
                 "--containers" => options.containers = number(flag, value)?,
                 "--files" => options.files = number(flag, value)?,
+                "--context" => options.context = Some(std::path::absolute(value)?),
                 "--settle" => options.settle = number(flag, value)? as u64,
                 "--work" => options.work = value.into(),
                 "--binary" => options.binary = Some(value.into()),

@@ -16,6 +16,9 @@ use crate::Result;
 /// Sets up a row, measures it and cleans up; the row has the name given.
 type Measure = fn(&Bench<'_>, &str) -> Result<Row>;
 
+/// The row that `--context` is for, left out without.
+const WHOLE_BUILD: &str = "build of a whole Dockerfile";
+
 /// All rows, in the order of the table.
 const ROWS: &[(&str, Measure)] = &[
     ("load docker-archive", load::plain),
@@ -29,6 +32,7 @@ const ROWS: &[(&str, Measure)] = &[
     ("ps -a --size", ps::size),
     ("build, unchanged, 20 steps", build::unchanged),
     ("build, COPY of 30,000 files", build::copy),
+    (WHOLE_BUILD, build::whole),
     ("run --rm true", run::nothing),
     ("write to a volume", volumes::write),
 ];
@@ -37,6 +41,9 @@ const ROWS: &[(&str, Measure)] = &[
 pub fn run(bench: &Bench<'_>, results: &mut Vec<Row>) -> Result<()> {
     let names: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
     for (name, row) in ROWS.iter().filter(|(name, _)| wanted(&bench.options.only, &names, name)) {
+        if *name == WHOLE_BUILD && bench.options.only.is_empty() && bench.options.context.is_none() {
+            continue;
+        }
         let row = row(bench, name).map_err(|e| format!("{name}, on {}: {e}", bench.ground.kind))?;
         results.push(row);
     }
