@@ -29,6 +29,7 @@ use ours::Ours;
 use peers::Peers;
 use table::Row;
 
+pub use exec::run;
 pub use options::repository;
 pub use ours::build;
 pub use registry::wire;
