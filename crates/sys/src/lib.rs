@@ -16,6 +16,8 @@
 //! | [`atomic`] | small files that are replaced whole and durably |
 //! | [`lock`] | locks between processes |
 //! | [`mount`] | OverlayFS and bind mounts, the mount table |
+//! | [`block`] | block devices: loop devices, sizes, discards, growing what is on them |
+//! | [`dm`] | device-mapper |
 //! | [`fuse`] | the device of a FUSE server |
 //! | [`userns`] | a user namespace for those who are not root |
 //! | [`daemon`] | a process that goes on by itself |
@@ -30,8 +32,10 @@ mod error;
 mod raw;
 
 pub mod atomic;
+pub mod block;
 pub mod daemon;
 pub mod dir;
+pub mod dm;
 pub mod file;
 pub mod fuse;
 pub mod handle;

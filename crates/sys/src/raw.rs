@@ -252,6 +252,92 @@ pub(crate) fn fs_uuid(fd: BorrowedFd<'_>) -> rustix::io::Result<[u8; 16]> {
     Ok(uuid)
 }
 
+/// An ioctl of `/dev/mapper/control`; `buffer` holds a `struct dm_ioctl`, which says how long it is with its data.
+pub(crate) fn dm_ioctl(control: BorrowedFd<'_>, command: u8, buffer: &mut [u8]) -> rustix::io::Result<()> {
+    const HEAD: usize = 312;
+    let told = buffer.get(12..16).and_then(|b| b.try_into().ok()).map_or(u32::MAX, u32::from_ne_bytes);
+    if buffer.len() < HEAD || told as usize > buffer.len() {
+        return Err(rustix::io::Errno::INVAL);
+    }
+    // _IOWR(0xfd, command, struct dm_ioctl)
+    let request = 3 << 30 | (HEAD as libc::c_ulong) << 16 | 0xfd << 8 | libc::c_ulong::from(command);
+    // SAFETY: the kernel reads and writes as many bytes as the structure tells, which are not more than there are.
+    let code = unsafe { libc::ioctl(control.as_raw_fd(), request, buffer.as_mut_ptr()) };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// The number of a loop device that nobody uses (`LOOP_CTL_GET_FREE`).
+pub(crate) fn loop_free(control: BorrowedFd<'_>) -> rustix::io::Result<u32> {
+    const GET_FREE: libc::c_ulong = 0x4c82;
+    // SAFETY: the call takes no argument.
+    let number = unsafe { libc::ioctl(control.as_raw_fd(), GET_FREE) };
+    u32::try_from(number).map_err(|_| last_error())
+}
+
+/// Gives a loop device its file (`LOOP_CONFIGURE`, Linux 5.8).
+pub(crate) fn loop_configure(device: BorrowedFd<'_>, config: &LoopConfig) -> rustix::io::Result<()> {
+    const CONFIGURE: libc::c_ulong = 0x4c0a;
+    // SAFETY: the kernel reads one `struct loop_config`, which this is laid out as.
+    let code = unsafe { libc::ioctl(device.as_raw_fd(), CONFIGURE, std::ptr::from_ref(config)) };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// `struct loop_config` with its `struct loop_info64`.
+#[repr(C)]
+pub(crate) struct LoopConfig {
+    pub file: u32,
+    pub block_size: u32,
+    pub numbers: [u64; 5],
+    pub number: u32,
+    pub encryption: [u32; 2],
+    pub flags: u32,
+    pub file_name: [u8; 64],
+    pub cipher: [u8; 64],
+    pub key: [u8; 32],
+    pub init: [u64; 2],
+    pub reserved: [u64; 8],
+}
+
+/// The size of a block device in bytes (`BLKGETSIZE64`).
+pub(crate) fn block_size(device: BorrowedFd<'_>) -> rustix::io::Result<u64> {
+    const GETSIZE64: libc::c_ulong = 0x8008_1272;
+    let mut size = 0u64;
+    // SAFETY: the kernel writes one number of 64 bits.
+    let code = unsafe { libc::ioctl(device.as_raw_fd(), GETSIZE64, &raw mut size) };
+    if code < 0 { Err(last_error()) } else { Ok(size) }
+}
+
+/// Says that a part of a block device is not needed (`BLKDISCARD`).
+pub(crate) fn block_discard(device: BorrowedFd<'_>, start: u64, length: u64) -> rustix::io::Result<()> {
+    const DISCARD: libc::c_ulong = 0x1277;
+    let range = [start, length];
+    // SAFETY: the kernel reads two numbers of 64 bits.
+    let code = unsafe { libc::ioctl(device.as_raw_fd(), DISCARD, range.as_ptr()) };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// Lets an ext4 grow to so many blocks (`EXT4_IOC_RESIZE_FS`); `root` is any directory of it.
+pub(crate) fn ext4_grow(root: BorrowedFd<'_>, blocks: u64) -> rustix::io::Result<()> {
+    const RESIZE: libc::c_ulong = 0x4008_6610;
+    // SAFETY: the kernel reads one number of 64 bits.
+    let code = unsafe { libc::ioctl(root.as_raw_fd(), RESIZE, &raw const blocks) };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// Lets an xfs grow to so many blocks, with at most that part of it for inodes (`XFS_IOC_FSGROWFSDATA`).
+pub(crate) fn xfs_grow(root: BorrowedFd<'_>, blocks: u64, inode_percent: u32) -> rustix::io::Result<()> {
+    const GROW: libc::c_ulong = 0x4010_586e;
+    #[repr(C)]
+    struct Growth {
+        blocks: u64,
+        inode_percent: u32,
+    }
+    let growth = Growth { blocks, inode_percent };
+    // SAFETY: the kernel reads one `struct xfs_growfs_data`, which this is laid out as.
+    let code = unsafe { libc::ioctl(root.as_raw_fd(), GROW, &raw const growth) };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
 /// mount_setattr(2) of the mount that a descriptor of open_tree(2) stands for.
 pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, set: u64, clear: u64) -> rustix::io::Result<()> {
     let attributes = [set, clear, 0, 0]; // struct mount_attr: set, clear, propagation, user namespace

@@ -2,6 +2,7 @@
 //!
 //! A mount belongs to the mount namespace of the calling thread and outlives the process.
 
+mod detached;
 mod table;
 
 use std::ffi::{OsStr, OsString};
@@ -17,6 +18,7 @@ use rustix::mount::{
 use crate::error::{At, Error, Result, path_of};
 use crate::{AsFd, AsRawFd, OwnedFd};
 
+pub use detached::{Detached, FileSystem};
 pub use table::{MountEntry, table};
 
 /// `f_type` of OverlayFS (kernel `include/uapi/linux/magic.h`).
