@@ -11,8 +11,9 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{CacheId, LinkId};
 use sys::lock::{self, Lock, Mutual};
@@ -31,6 +32,23 @@ pub(crate) fn is_hidden(name: &str) -> bool {
     name.starts_with('.')
 }
 
+/// How what lies in the trash is removed: of some drivers, more than names in a directory has to go.
+pub(crate) trait Remove: Debug + Send + Sync {
+    /// Removes `name` in `dir` with all that belongs to it: a stage, or something that was discarded. What is not there
+    /// is no error.
+    fn remove(&self, dir: &OwnedFd, name: &OsStr) -> Result<()>;
+}
+
+/// Files and directories, and nothing else.
+#[derive(Debug)]
+struct Files;
+
+impl Remove for Files {
+    fn remove(&self, dir: &OwnedFd, name: &OsStr) -> Result<()> {
+        Ok(tree::remove(dir, name)?)
+    }
+}
+
 /// Layers that are being made, invisible to everybody else.
 ///
 /// A stage belongs to this process. When it is dropped, or the process dies, what was not published becomes garbage
@@ -43,6 +61,7 @@ pub struct Stage {
     name: OsString,
     _lock: Lock,
     links: Mutex<HashMap<LinkId, CacheId>>,
+    remover: Arc<dyn Remove>,
 }
 
 impl Stage {
@@ -72,7 +91,7 @@ impl Stage {
 
     /// Removes the stage with all that was not published: the space is free when this returns.
     pub fn remove(self) -> Result<()> {
-        Ok(tree::remove(&self.parent, &self.name)?)
+        self.remover.remove(&self.parent, &self.name)
     }
 }
 
@@ -100,8 +119,13 @@ pub struct Swept {
     pub left: usize,
 }
 
-/// Makes a new stage below `home`.
+/// Makes a new stage below `home`, for layers that are files and directories.
 pub(crate) fn stage(home: &OwnedFd, home_path: &Path) -> Result<Stage> {
+    stage_with(home, home_path, Arc::new(Files))
+}
+
+/// Makes a new stage below `home`.
+pub(crate) fn stage_with(home: &OwnedFd, home_path: &Path, remover: Arc<dyn Remove>) -> Result<Stage> {
     let staging = dir::ensure(dir::ensure(home, OsStr::new(NAME), 0o700)?, OsStr::new(STAGING), 0o700)?;
     loop {
         let name = random_name();
@@ -112,7 +136,8 @@ pub(crate) fn stage(home: &OwnedFd, home_path: &Path) -> Result<Stage> {
         let at_name = meta::find(&staging, &name)?;
         if at_name.is_some_and(|m| meta::of_fd(&fd).is_ok_and(|f| (f.dev, f.ino) == (m.dev, m.ino))) {
             let path = home_path.join(NAME).join(STAGING).join(&name);
-            return Ok(Stage { dir: fd, path, parent: staging, name, _lock: lock, links: Mutex::default() });
+            let links = Mutex::default();
+            return Ok(Stage { dir: fd, path, parent: staging, name, _lock: lock, links, remover });
         }
     }
 }
@@ -133,6 +158,11 @@ pub(crate) fn has_trash(home: &OwnedFd) -> Result<bool> {
 /// Throws away the stages of dead owners and empties the trash. With nothing to do it costs three opens and two
 /// lists. What another process is removing is left to it. Goes on after an error, and reports the first at the end.
 pub(crate) fn sweep(home: &OwnedFd, home_path: &Path) -> Result<Swept> {
+    sweep_with(home, home_path, &Files)
+}
+
+/// As [`sweep`], where more than files has to go.
+pub(crate) fn sweep_with(home: &OwnedFd, home_path: &Path, remover: &dyn Remove) -> Result<Swept> {
     let mut swept = Swept::default();
     let Some(aside) = found(dir::open(home, OsStr::new(NAME)))? else { return Ok(swept) };
     let mut first_error = None;
@@ -150,7 +180,7 @@ pub(crate) fn sweep(home: &OwnedFd, home_path: &Path) -> Result<Swept> {
             unmount_below(&home_path.join(NAME).join(TRASH))?;
         }
         for entry in entries {
-            match remove(&trash, &entry.name) {
+            match remove(&trash, &entry.name, remover) {
                 Ok(true) => swept.removed += 1,
                 Ok(false) => swept.left += 1,
                 Err(e) => first_error = first_error.or(Some(e)),
@@ -171,22 +201,20 @@ fn bury(home: &OwnedFd, staging: &OwnedFd, name: &OsStr) -> Result<bool> {
 }
 
 /// Removes one thing from the trash, unless somebody else is at it.
-fn remove(trash: &OwnedFd, name: &OsStr) -> Result<bool> {
-    let fd = match found(dir::open(trash, name)) {
-        Ok(Some(fd)) => fd,
-        Ok(None) => return Ok(true),
-        Err(_) => {
-            tree::remove(trash, name)?;
-            return Ok(true);
-        }
+fn remove(trash: &OwnedFd, name: &OsStr, remover: &dyn Remove) -> Result<bool> {
+    // What is neither a directory nor a file needs no lock: one system call removes it.
+    let opened = dir::open(trash, name).or_else(|_| dir::open_file(trash, name));
+    let lock = match opened {
+        Ok(fd) => match lock::try_lock(fd, Mutual::Exclusive)? {
+            None => return Ok(false),
+            lock => lock,
+        },
+        Err(e) if e.is_not_found() => return Ok(true),
+        Err(_) => None,
     };
-    match lock::try_lock(fd, Mutual::Exclusive)? {
-        None => Ok(false),
-        Some(_lock) => {
-            tree::remove(trash, name)?;
-            Ok(true)
-        }
-    }
+    remover.remove(trash, name)?;
+    drop(lock);
+    Ok(true)
 }
 
 /// A layer that was mounted when it was thrown away: the removal must not go through the mount.

@@ -221,6 +221,8 @@ pub trait Driver: Send + Sync {
 /// How a driver differs from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
+    /// A layer's root is the whole tree, not its own files only.
+    pub whole_trees: bool,
     /// A layer can be unpacked before its parent is: all layers of an image at once.
     pub independent_layers: bool,
     /// Containers of one image share the page cache of its files.

@@ -23,6 +23,8 @@ pub enum Damage {
     NoDirectory,
     /// The directory of the layer's files is gone. Only the image can bring it back.
     NoDiff,
+    /// The layer's directory is no subvolume, so no snapshot can be made of it: it was copied here by other means.
+    NoSubvolume,
     /// The file `link` is missing, empty or not a link id. Docker then mounts the link directory itself into
     /// containers.
     Link(&'static str),
@@ -68,6 +70,7 @@ impl Finding {
     pub fn remedy(&self) -> &'static str {
         match &self.damage {
             Damage::NoDirectory | Damage::NoDiff => "remove the image that uses the layer and load it again",
+            Damage::NoSubvolume => "copy its files into a new subvolume, which takes its place",
             Damage::Link(_) => "find the layer's name in l/, or give it a new one, and write it to link",
             Damage::ShortName(_) => "make the name in l/ again",
             Damage::Lower { parent: Some(_), .. } => "write lower again from the parent layer",
@@ -92,6 +95,7 @@ impl fmt::Display for Finding {
         match &self.damage {
             Damage::NoDirectory => f.write_str("its directory is missing"),
             Damage::NoDiff => f.write_str("its files (diff) are missing"),
+            Damage::NoSubvolume => f.write_str("its directory is no subvolume"),
             Damage::Link(why) => write!(f, "the file link is {why}"),
             Damage::ShortName(link) => write!(f, "l/{link} does not lead to it"),
             Damage::Lower { why, .. } => write!(f, "the file lower {why}"),

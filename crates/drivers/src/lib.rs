@@ -1,12 +1,13 @@
 //! Drivers: how layers lie on the disk and become one tree.
 //!
 //! [`Driver`] is the specification, and `suite` (with the feature of that name) the test of it that every driver
-//! passes. Three drivers exist:
+//! passes. These drivers exist:
 //!
 //! | driver | a layer is | a container's tree is |
 //! | --- | --- | --- |
 //! | [`overlay2`](Overlay2) | the layer's own files, deletions as whiteouts | a mount of the kernel's OverlayFS |
 //! | [`fuse-overlayfs`](FuseOverlayfs) | the same, deletions as in archives | a mount of a union in user space |
+//! | [`btrfs`](Btrfs) | a snapshot of its parent's subvolume | the subvolume |
 //! | [`vfs`](Vfs) | a whole copy of the tree | the copy |
 //!
 //! [`select`] is the only place that knows them all by name.
@@ -16,6 +17,7 @@ pub mod suite;
 
 mod aside;
 mod backing;
+mod btrfs;
 mod driver;
 mod error;
 mod finding;
@@ -24,8 +26,10 @@ mod overlay2;
 mod select;
 mod stacked;
 mod vfs;
+mod whole;
 
 pub use aside::{Stage, Swept};
+pub use btrfs::Btrfs;
 pub use driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
 pub use error::{Error, Result};
 pub use finding::{Damage, Finding};

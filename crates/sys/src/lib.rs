@@ -15,6 +15,7 @@
 //! | [`tree`] | whole trees: remove, copy |
 //! | [`atomic`] | small files that are replaced whole and durably |
 //! | [`lock`] | locks between processes |
+//! | [`btrfs`] | subvolumes, snapshots, quotas |
 //! | [`mount`] | OverlayFS and bind mounts, the mount table |
 //! | [`block`] | block devices: loop devices, sizes, discards, growing what is on them |
 //! | [`dm`] | device-mapper |
@@ -33,6 +34,7 @@ mod raw;
 
 pub mod atomic;
 pub mod block;
+pub mod btrfs;
 pub mod daemon;
 pub mod dir;
 pub mod dm;

@@ -355,6 +355,17 @@ pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, set: u64, clear: u64) 
     if code < 0 { Err(last_error()) } else { Ok(()) }
 }
 
+/// ioctl(2) with a structure that is all numbers and text. The request's number must be that of a call that reads and
+/// writes as many bytes as its number says (`_IOC_SIZE`), and follows no pointer among them.
+pub(crate) fn plain_ioctl(fd: BorrowedFd<'_>, request: u32, args: &mut [u8]) -> rustix::io::Result<()> {
+    if args.len() < (request >> 16 & 0x3fff) as usize {
+        return Err(rustix::io::Errno::INVAL);
+    }
+    // SAFETY: the buffer has the bytes that the number promises, and lives during the call.
+    let code = unsafe { libc::ioctl(fd.as_raw_fd(), libc::c_ulong::from(request), args.as_mut_ptr()) };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
 fn last_error() -> rustix::io::Errno {
     let code = std::io::Error::last_os_error().raw_os_error();
     rustix::io::Errno::from_raw_os_error(code.unwrap_or(libc::EIO))

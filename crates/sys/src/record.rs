@@ -18,6 +18,8 @@ use crate::{AsFd, FileKind, Time};
 pub enum Op {
     Create { path: PathBuf, mode: u32, ino: u64 },
     Mkdir { path: PathBuf, mode: u32 },
+    Subvolume { path: PathBuf, of: Option<PathBuf> },
+    DestroySubvolume { path: PathBuf },
     Symlink { path: PathBuf, target: OsString },
     Link { from: PathBuf, to: PathBuf },
     Mknod { path: PathBuf, kind: FileKind, mode: u32, major: u32, minor: u32 },
@@ -44,6 +46,8 @@ impl Op {
             Self::Rename { to, .. } | Self::Exchange { to, .. } | Self::Link { to, .. } => to,
             Self::Create { path, .. }
             | Self::Mkdir { path, .. }
+            | Self::Subvolume { path, .. }
+            | Self::DestroySubvolume { path }
             | Self::Symlink { path, .. }
             | Self::Mknod { path, .. }
             | Self::Unlink { path }

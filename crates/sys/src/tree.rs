@@ -6,22 +6,37 @@ use rustix::io::Errno;
 
 use crate::error::Result;
 use crate::meta::FileKind;
-use crate::{AsFd, OwnedFd, dir, meta};
+use crate::{AsFd, BorrowedFd, OwnedFd, dir, meta};
 
 /// Removes `name` and all below it; a name that is not there is no error. Uses no recursion, so a tree of any depth
 /// goes; a directory without permissions is opened up first.
 pub fn remove(parent: impl AsFd, name: &OsStr) -> Result<()> {
+    remove_with(parent, name, &|_, _| Ok(false))
+}
+
+/// As [`remove`], for file systems that can remove some directories at one stroke: `at_once` is asked to do so for
+/// each directory, before anything in it is removed, and says whether it did.
+pub fn remove_with(
+    parent: impl AsFd,
+    name: &OsStr,
+    at_once: &dyn Fn(BorrowedFd<'_>, &OsStr) -> Result<bool>,
+) -> Result<()> {
     match remove_leaf(&parent, name, None) {
         Ok(true) => return Ok(()),
         Ok(false) => {}
         Err(e) if e.is_not_found() => return Ok(()),
         Err(e) => return Err(e),
     }
+    if at_once(parent.as_fd(), name)? {
+        return Ok(());
+    }
     let mut stack = vec![Level::open(&parent, name)?];
     while let Some(level) = stack.last_mut() {
         match level.rest.pop() {
             Some(entry) => {
-                if !remove_leaf(&level.fd, &entry.name, entry.kind)? {
+                let gone = remove_leaf(&level.fd, &entry.name, entry.kind)?
+                    || at_once(level.fd.as_fd(), &entry.name)?;
+                if !gone {
                     let next = Level::open(&level.fd, &entry.name)?;
                     stack.push(next);
                 }

@@ -69,6 +69,7 @@ impl Union for UserUnion {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            whole_trees: false,
             independent_layers: true,
             // Only where the kernel lets the server pass files through, which takes root.
             page_cache_sharing: false,

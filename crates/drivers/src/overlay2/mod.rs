@@ -71,6 +71,7 @@ impl Union for KernelOverlay {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
+            whole_trees: false,
             independent_layers: true,
             page_cache_sharing: true,
             mounts: true,

@@ -18,17 +18,23 @@ pub mod layers;
 pub mod life;
 pub mod snapshots;
 
+mod ground;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 
 use changeset::{Applied, Change, ChangeKind};
 use model::CacheId;
 pub use testkit::archive::Builder;
 
+pub use self::ground::{Ground, btrfs, directory};
 use crate::{Access, Config, Driver, LayerKind, Result, Stage, Unpack};
 
 /// Opens the driver that is to be tested.
 pub type Open = fn(&Config) -> Result<Box<dyn Driver>>;
+
+/// Makes a case's data root, and whatever a driver needs beside it. What the machine lacks, as a text, if it cannot be.
+pub type Place = fn() -> std::result::Result<Ground, String>;
 
 /// A driver on an empty data root, with short words for what most cases do. Everything here panics on failure.
 pub struct Bench {
@@ -37,30 +43,44 @@ pub struct Bench {
     /// Its configuration.
     pub config: Config,
     open: Open,
-    _root: tempfile::TempDir,
+    _ground: Box<dyn std::any::Any + Sync>,
 }
 
-/// A child process has our locks until it executes its program, and so sweeps would find things in use that are not.
-static STARTS_PROCESSES: Mutex<()> = Mutex::new(());
+/// A child process has our locks until it executes its program, and so sweeps would find things in use that are not:
+/// nothing else runs while a place is made, nor during the cases of drivers that start processes.
+static PROCESSES: RwLock<()> = RwLock::new(());
 
-/// Runs one case; those of drivers that start processes one at a time.
+/// Runs one case in a temporary directory.
 pub fn run(name: &str, open: Open, case: impl FnOnce(&Bench)) {
+    run_at(name, open, directory, case);
+}
+
+/// Runs one case in a place that the driver needs.
+pub fn run_at(name: &str, open: Open, place: Place, case: impl FnOnce(&Bench)) {
     if !testkit::require_root(name) {
         return;
     }
     sys::process::clear_umask();
     sys::mount::private_namespace().unwrap();
-    let root = tempfile::tempdir().unwrap();
-    let config = Config::new(root.path());
+    let alone = PROCESSES.write().unwrap_or_else(PoisonError::into_inner);
+    let Ground { config, keep } = match place() {
+        Ok(ground) => ground,
+        Err(why) => return testkit::machine::skip(name, &why),
+    };
     let driver = open(&config).unwrap();
     if driver.capabilities().mounts
         && let Err(why) = mounts_work(driver.name())
     {
         return testkit::machine::skip(name, &why.to_string());
     }
-    let serves = driver.name() == "fuse-overlayfs";
-    let _one = serves.then(|| STARTS_PROCESSES.lock().unwrap_or_else(PoisonError::into_inner));
-    case(&Bench { driver, config, open, _root: root });
+    let (_alone, _together);
+    if driver.name() == "fuse-overlayfs" {
+        _alone = alone;
+    } else {
+        drop(alone);
+        _together = PROCESSES.read().unwrap_or_else(PoisonError::into_inner);
+    }
+    case(&Bench { driver, config, open, _ground: keep });
 }
 
 /// Whether this machine can do what the driver's mounts take.
@@ -200,32 +220,38 @@ pub fn changed(kind: ChangeKind, path: &str) -> Change {
 ///
 /// ```text
 /// drivers::conformance!(|config| Ok(Box::new(drivers::Vfs::open(config)?)));
+/// drivers::conformance!(|config| Ok(Box::new(drivers::Btrfs::open(config)?)), drivers::suite::btrfs);
 /// ```
+///
+/// The second argument is the [`Place`](crate::suite::Place) of the data root; without it, a temporary directory.
 #[macro_export]
 macro_rules! conformance {
     ($open:expr) => {
-        $crate::conformance!(@module graph $open,
+        $crate::conformance!($open, $crate::suite::directory);
+    };
+    ($open:expr, $place:expr) => {
+        $crate::conformance!(@module graph $open, $place,
             create_empty create_base create_snap deep_layer_read diff_apply changes);
-        $crate::conformance!(@module snapshots $open,
+        $crate::conformance!(@module snapshots $open, $place,
             basic reuse_after_discard same_size_rewrite_within_a_second directory_removed_and_made_again owner_change
             directory_attributes_over_three_layers deletion_holds_through_an_empty_layer move_and_link_a_lower_file
             view_refuses_writes unmount_twice root_permission rename every_layer_of_128);
-        $crate::conformance!(@module layers $open,
+        $crate::conformance!(@module layers $open, $place,
             whiteouts_and_opaque_directories opaque_root attributes_survive nanoseconds sparse_files_stay_sparse
             devices_and_fifos hard_links_within_and_to_a_lower_layer implied_directories symlinks_do_not_lead_out
             an_entry_through_a_link_of_a_lower_layer a_bad_layer_is_never_published sizes);
-        $crate::conformance!(@module life $open,
+        $crate::conformance!(@module life $open, $place,
             a_staged_layer_is_invisible names_are_taken_once reserved_names layers_of_one_stage_publish_together
             a_failed_publish_publishes_nothing a_stage_with_a_dead_owner_is_swept a_live_stage_is_left_alone
             discard_and_sweep discard_what_is_mounted mount_is_idempotent_across_processes
             a_detached_mount_stays_usable usage_and_its_stamp a_healthy_store_has_no_findings
             size_limits_need_quota missing_layers_are_said_to_be_missing);
     };
-    (@module $module:ident $open:expr, $($case:ident)*) => {
+    (@module $module:ident $open:expr, $place:expr, $($case:ident)*) => {
         mod $module {
             $(#[test]
             fn $case() {
-                $crate::suite::run(stringify!($case), $open, $crate::suite::$module::$case);
+                $crate::suite::run_at(stringify!($case), $open, $place, $crate::suite::$module::$case);
             })*
         }
     };

@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used)] // clippy knows tests only by their attribute, not their helpers
 
+mod btrfs;
 mod overlay2;
 mod vfs;

@@ -60,6 +60,7 @@ impl Check<'_> {
     ) -> Result<()> {
         let kind = match &found.damage {
             Damage::NoDirectory | Damage::NoDiff => "missing-files",
+            Damage::NoSubvolume => "no-subvolume",
             Damage::Link(_) => "torn-link",
             Damage::ShortName(_) => "missing-link",
             Damage::Lower { .. } => "torn-lower",

@@ -195,6 +195,7 @@ impl Translator<'_> {
             Op::SyncFile { ino, .. } => or_unseen(file(ino).map(|id| Change::SyncFile { id })),
             Op::SyncDir { path } => or_unseen(self.find(path).map(|id| Change::SyncDir { id })),
             Op::SyncFs { .. } => Change::SyncFs,
+            Op::Subvolume { .. } | Op::DestroySubvolume { .. } => panic!("this disk has no subvolumes"),
         }
     }
 

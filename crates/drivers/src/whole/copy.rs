@@ -9,7 +9,7 @@ use sys::{AsFd, FileKind, Meta, OwnedFd, Root, dir, file, meta, xattr};
 
 /// Copies what is in `from` into the empty directory `to`, and gives `to` the attributes of `from`. Two descriptors
 /// are open for each level of the tree. Nothing is durable when this returns.
-pub(super) fn tree(from: &Root, to: &Root) -> sys::Result<()> {
+pub(crate) fn tree(from: &Root, to: &Root) -> sys::Result<()> {
     let mut copy = Copy { to, links: HashMap::new(), path: PathBuf::new() };
     let mut levels = vec![Level::new(dir::reopen(from)?, dir::reopen(to)?)?];
     while let Some(level) = levels.last_mut() {

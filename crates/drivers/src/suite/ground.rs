@@ -1,0 +1,60 @@
+//! Where a case's data root lies.
+
+use std::any::Any;
+use std::path::Path;
+use std::process::Command;
+
+use crate::Config;
+
+/// A place for one case.
+pub struct Ground {
+    /// Says where the data root is, and what options the driver gets.
+    pub config: Config,
+    /// What is to be there as long as the case runs, and is given back when this is dropped, after everything below the
+    /// data root has been unmounted.
+    pub keep: Box<dyn Any + Sync>,
+}
+
+/// A temporary directory, on whatever file system such directories are.
+pub fn directory() -> Result<Ground, String> {
+    let root = tempfile::tempdir().map_err(|e| e.to_string())?;
+    Ok(Ground { config: Config::new(root.path()), keep: Box::new(root) })
+}
+
+/// A btrfs of 1 GiB, empty, in a file behind a loop device. The file takes what is written.
+pub fn btrfs() -> Result<Ground, String> {
+    let tmp = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let (image, top) = (tmp.path().join("image"), tmp.path().join("btrfs"));
+    let file = std::fs::File::create(&image).map_err(|e| e.to_string())?;
+    file.set_len(1 << 30).map_err(|e| e.to_string())?;
+    std::fs::create_dir(&top).map_err(|e| e.to_string())?;
+    command("mkfs.btrfs", &["--quiet".as_ref(), image.as_ref()])?;
+    command("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), top.as_ref()])?;
+    let keep = Box::new(Mounted { tmp });
+    // Not the top itself: below the data root, nothing is mounted but by the driver.
+    let root = top.join("root");
+    std::fs::create_dir(&root).map_err(|e| e.to_string())?;
+    Ok(Ground { config: Config::new(root), keep })
+}
+
+/// Runs a program of the machine, which must succeed.
+fn command(program: &str, args: &[&Path]) -> Result<(), String> {
+    let output = Command::new(program).args(args).output().map_err(|e| format!("{program}: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+/// A file system that is mounted in a temporary directory. The loop device goes with the mount.
+struct Mounted {
+    tmp: tempfile::TempDir,
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        for mount in sys::mount::table(self.tmp.path()).unwrap_or_default().iter().rev() {
+            let _ = sys::mount::detach(&mount.target);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What drivers have in common whose layer is a whole tree: the parent's, and its own changes made in it.
+//!
+//! [`Whole`] is the driver; how trees are made of each other, and where they are, is the business of its
+//! [`Snapshots`]: copies (`vfs`), subvolumes (`btrfs`), and whatever else can make one tree look like another.
+//!
+//! What follows from whole trees, for all of them: a layer's parent must be complete before the layer is prepared, for
+//! it is what the layer starts as; an archive's deletions delete; and what a layer changes is known by comparing two
+//! trees.
+
+pub(crate) mod copy;
+mod shelf;
+mod snapshots;
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use changeset::{Applied, Applier, Change, ChangeKind, DiffStats, Lowers, Whiteouts, XattrSpace};
+use model::CacheId;
+use sys::{FileKind, OwnedFd, Root, dir, meta};
+
+use crate::driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
+use crate::{Damage, Error, Finding, Result, Stage, Swept, aside};
+
+pub(crate) use shelf::Shelf;
+pub use snapshots::{Home, Place, Snapshots, Source};
+
+/// A driver whose layers are whole trees.
+#[derive(Debug)]
+pub struct Whole<S> {
+    snapshots: Arc<S>,
+    user_namespace: bool,
+}
+
+impl<S: Snapshots> Whole<S> {
+    /// A driver of these trees. In a user namespace not every owner can be set, and no device be made.
+    pub(crate) fn new(snapshots: S, user_namespace: bool) -> Self {
+        Self { snapshots: Arc::new(snapshots), user_namespace }
+    }
+
+    fn root_at(&self, place: Place<'_>, id: &CacheId) -> Result<Root> {
+        layer_name(id)?;
+        self.snapshots.root(place, id)?.ok_or_else(|| Error::NoLayer(id.clone()))
+    }
+
+    fn published(&self, id: &CacheId) -> Result<Root> {
+        self.root_at(Place::Published, id)
+    }
+
+    /// Says so if the layer is not there.
+    fn require(&self, id: &CacheId) -> Result<()> {
+        if self.exists(id)? { Ok(()) } else { Err(Error::NoLayer(id.clone())) }
+    }
+
+    /// Where a layer is: in this stage, or else among the published.
+    fn place<'a>(stage: Option<&'a Stage>, id: &CacheId) -> Result<Place<'a>> {
+        Ok(match stage {
+            Some(stage) if stage.contains(id)? => Place::Staged(stage),
+            _ => Place::Published,
+        })
+    }
+
+    fn changes_of(&self, root: &Root, parent: Option<&CacheId>) -> Result<Vec<Change>> {
+        Ok(match parent {
+            Some(parent) => changeset::changes::tree_changes(root, self.published(parent)?)?,
+            // A base is its own difference to nothing.
+            None => changeset::changes::upper_changes(root, &Lowers::default(), XattrSpace::Trusted)?,
+        })
+    }
+}
+
+/// The name under which a layer lies on the disk.
+pub(crate) fn layer_name(id: &CacheId) -> Result<&OsStr> {
+    if aside::is_hidden(id.as_str()) {
+        return Err(Error::Reserved(id.clone()));
+    }
+    Ok(OsStr::new(id.as_str()))
+}
+
+impl<S: Snapshots> Driver for Whole<S> {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn home(&self) -> &Path {
+        &self.snapshots.home().path
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.snapshots.capabilities()
+    }
+
+    fn status(&self) -> Result<Vec<(String, String)>> {
+        self.snapshots.status()
+    }
+
+    fn stage(&self) -> Result<Stage> {
+        let Home { fd, path } = self.snapshots.home();
+        aside::stage_with(fd, path, Arc::new(Trash(self.snapshots.clone())))
+    }
+
+    fn prepare(&self, stage: &Stage, id: &CacheId, parent: Option<&CacheId>, kind: LayerKind) -> Result<()> {
+        let name = layer_name(id)?;
+        if self.exists(id)? || stage.contains(id)? {
+            return Err(Error::Exists(id.clone()));
+        }
+        let from = match parent {
+            Some(parent) => {
+                let place = Self::place(Some(stage), parent)?;
+                let root = self.root_at(place, parent)?;
+                Some(Source { place, id: parent, root })
+            }
+            None => None,
+        };
+        let made = self.snapshots.make(stage, id, from.as_ref(), kind);
+        if made.is_err() {
+            let _ = self.snapshots.remove(stage.fd(), name);
+        }
+        made
+    }
+
+    fn rebase(&self, _stage: &Stage, _id: &CacheId, _parent: &CacheId) -> Result<()> {
+        Err(Error::Unsupported { driver: S::NAME, what: "layers do not refer to their parents" })
+    }
+
+    fn applier(&self, stage: &Stage, id: &CacheId, unpack: &Unpack) -> Result<Applier> {
+        let root = self.staged_root(stage, id)?;
+        let options = unpack.options(Whiteouts::Delete, self.user_namespace);
+        Ok(Applier::new(dir::reopen(&root)?, options)?)
+    }
+
+    fn finish(&self, stage: &Stage, id: &CacheId, applied: Applied) -> Result<u64> {
+        if !stage.contains(id)? {
+            return Err(Error::NoLayer(id.clone()));
+        }
+        Ok(applied.size)
+    }
+
+    fn staged_root(&self, stage: &Stage, id: &CacheId) -> Result<Root> {
+        self.root_at(Place::Staged(stage), id)
+    }
+
+    fn view(&self, stage: Option<&Stage>, id: &CacheId) -> Result<Lowers> {
+        Ok(Lowers::tree(self.root_at(Self::place(stage, id)?, id)?))
+    }
+
+    fn publish(&self, stage: &Stage, ids: &[CacheId]) -> Result<()> {
+        for (done, id) in ids.iter().enumerate() {
+            if let Err(e) = layer_name(id).and_then(|_| self.snapshots.publish(stage, id)) {
+                for published in ids[..done].iter().rev() {
+                    let _ = self.discard(published);
+                }
+                return Err(e);
+            }
+        }
+        self.snapshots.sync()
+    }
+
+    fn exists(&self, id: &CacheId) -> Result<bool> {
+        layer_name(id)?;
+        self.snapshots.exists(id)
+    }
+
+    fn list(&self) -> Result<Vec<CacheId>> {
+        self.snapshots.list()
+    }
+
+    fn layer_root(&self, id: &CacheId) -> Result<Root> {
+        self.published(id)
+    }
+
+    fn mount(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
+        self.require(id)?;
+        self.snapshots.mount(id, access)
+    }
+
+    fn unmount(&self, id: &CacheId) -> Result<bool> {
+        self.require(id)?;
+        self.snapshots.unmount(id)
+    }
+
+    fn mounted(&self, id: &CacheId) -> Result<Option<PathBuf>> {
+        self.require(id)?;
+        self.snapshots.mounted(id)
+    }
+
+    fn changes(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<Vec<Change>> {
+        self.changes_of(&self.published(id)?, parent)
+    }
+
+    fn diff(&self, id: &CacheId, parent: Option<&CacheId>, out: &mut dyn Write) -> Result<DiffStats> {
+        let root = self.published(id)?;
+        Ok(match parent {
+            Some(parent) => changeset::diff::write_tree_diff(&root, self.published(parent)?, out)?,
+            None => changeset::diff::write_upper(&root, XattrSpace::Trusted, out)?,
+        })
+    }
+
+    fn usage(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<u64> {
+        let root = self.published(id)?;
+        if let Some(bytes) = self.snapshots.counted(id, parent)? {
+            return Ok(bytes);
+        }
+        let mut seen = HashSet::new();
+        let mut total = 0;
+        for change in self.changes_of(&root, parent)? {
+            if change.kind == ChangeKind::Deleted {
+                continue;
+            }
+            let (dir, name) = root.parent(&change.path)?;
+            if let Some(meta) = meta::find(dir, &name)?
+                && meta.kind != FileKind::Dir
+                && seen.insert((meta.dev, meta.ino))
+            {
+                total += meta.size;
+            }
+        }
+        Ok(total)
+    }
+
+    fn usage_stamp(&self, id: &CacheId) -> Result<Option<Stamp>> {
+        self.require(id)?;
+        self.snapshots.stamp(id)
+    }
+
+    fn metadata(&self, id: &CacheId) -> Result<Vec<(String, String)>> {
+        self.require(id)?;
+        self.snapshots.metadata(id)
+    }
+
+    fn discard(&self, id: &CacheId) -> Result<()> {
+        layer_name(id)?;
+        self.snapshots.discard(id)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.snapshots.sync()
+    }
+
+    fn has_trash(&self) -> Result<bool> {
+        aside::has_trash(&self.snapshots.home().fd)
+    }
+
+    fn sweep(&self) -> Result<Swept> {
+        let Home { fd, path } = self.snapshots.home();
+        let swept = aside::sweep_with(fd, path, &Trash(self.snapshots.clone()))?;
+        self.snapshots.tidy()?;
+        Ok(swept)
+    }
+
+    fn check(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<Vec<Finding>> {
+        if self.exists(id)? {
+            return self.snapshots.check(id, parent);
+        }
+        Ok(vec![Finding { driver: S::NAME, layer: Some(id.clone()), damage: Damage::NoDirectory }])
+    }
+
+    fn check_home(&self) -> Result<Vec<Finding>> {
+        self.snapshots.check_home()
+    }
+
+    fn repair(&self, finding: &Finding) -> Result<()> {
+        self.snapshots.repair(finding)
+    }
+}
+
+/// What removes stages and discarded layers: the trees know how.
+struct Trash<S>(Arc<S>);
+
+impl<S: Snapshots> aside::Remove for Trash<S> {
+    fn remove(&self, dir: &OwnedFd, name: &OsStr) -> Result<()> {
+        self.0.remove(dir, name)
+    }
+}
+
+impl<S> fmt::Debug for Trash<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trash")
+    }
+}

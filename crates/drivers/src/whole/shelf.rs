@@ -1,0 +1,74 @@
+//! A directory in which each layer is a directory of its own name.
+
+use std::path::{Path, PathBuf};
+
+use model::CacheId;
+use sys::{FileKind, OwnedFd, Root, dir};
+
+use super::{Home, Place, layer_name};
+use crate::{Error, Result, Stage, aside};
+
+/// Where trees stand that are directories of the data root: `vfs/dir`, `btrfs/subvolumes`. In a stage they stand under
+/// the same names, so publishing is a rename.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+impl Shelf {
+    /// Opens the directory `name` in the home, and makes it (0710) if it is not there.
+    pub(crate) fn open(home: &Home, name: &str) -> Result<Self> {
+        Ok(Self { dir: dir::ensure(&home.fd, name.as_ref(), 0o710)?, path: home.path.join(name) })
+    }
+
+    /// The directory.
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.dir
+    }
+
+    /// As [`Snapshots::root`](super::Snapshots::root).
+    pub(crate) fn root(&self, place: Place<'_>, id: &CacheId) -> Result<Option<Root>> {
+        let (parent, path): (&OwnedFd, &Path) = match place {
+            Place::Staged(stage) => (stage.fd(), stage.path()),
+            Place::Published => (&self.dir, &self.path),
+        };
+        let name = layer_name(id)?;
+        match dir::open(parent, name) {
+            Ok(fd) => Ok(Some(Root::from_fd(fd, path.join(name)))),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// As [`Snapshots::publish`](super::Snapshots::publish).
+    pub(crate) fn publish(&self, stage: &Stage, id: &CacheId) -> Result<()> {
+        let name = layer_name(id)?;
+        dir::rename_noreplace(stage, name, &self.dir, name).map_err(|e| match e {
+            e if e.is_exists() => Error::Exists(id.clone()),
+            e if e.is_not_found() => Error::NoLayer(id.clone()),
+            e => e.into(),
+        })
+    }
+
+    /// As [`Snapshots::list`](super::Snapshots::list).
+    pub(crate) fn list(&self) -> Result<Vec<CacheId>> {
+        let entries = dir::list(&self.dir)?.into_iter();
+        let dirs = entries.filter(|e| e.kind.is_none_or(|kind| kind == FileKind::Dir));
+        let ids = dirs.filter_map(|e| CacheId::parse(e.name.to_str()?).ok());
+        Ok(ids.filter(|id| layer_name(id).is_ok()).collect())
+    }
+
+    /// As [`Snapshots::discard`](super::Snapshots::discard).
+    pub(crate) fn discard(&self, home: &Home, id: &CacheId) -> Result<()> {
+        match aside::discard(&home.fd, &self.dir, layer_name(id)?) {
+            Err(Error::Sys(e)) if e.is_not_found() => Ok(()),
+            other => other,
+        }
+    }
+
+    /// As [`Snapshots::sync`](super::Snapshots::sync).
+    pub(crate) fn sync(&self) -> Result<()> {
+        Ok(dir::sync(&self.dir)?)
+    }
+}
