@@ -14,11 +14,15 @@ use crate::files;
 use crate::limit::Limit;
 use crate::options::KeyValue;
 use crate::output::failure::Failure;
+use crate::output::stdout;
 use crate::rootless::{self, Session};
 use crate::union;
 
 /// The variable that names the data root.
 const ROOT: &str = "LAYERCAKE_ROOT";
+
+/// The variable that names the storage driver, as Docker's daemon has it.
+const DRIVER: &str = "DOCKER_DRIVER";
 
 /// Options of the program itself.
 #[derive(Debug, Default, clap::Args)]
@@ -39,7 +43,7 @@ pub struct Globals {
     /// Raise or lower what an archive may ask for (e.g. "max_ratio=5000"); an error names the limit that it met
     #[arg(long = "limit", value_name = "list", global = true)]
     limits: Vec<Limit>,
-    /// Show the causes of an error
+    /// Show the causes of an error, and how the storage driver was chosen
     #[arg(short = 'D', long, global = true)]
     debug: bool,
 }
@@ -94,13 +98,17 @@ impl Context {
         let config = self.config()?;
         config.not_with_flag("storage-driver", self.globals.storage_driver.is_some())?;
         config.not_with_flag("storage-opts", !self.globals.storage_opts.is_empty())?;
-        options.driver = self.storage_driver()?.map(str::to_owned);
+        options.driver = self.storage_driver()?;
         let storage_opts = self.globals.storage_opts.iter().chain(&config.storage_opts);
         options.storage_opts = storage_opts.map(KeyValue::pair).collect();
         for limit in &self.globals.limits {
             limit.set(&mut options.limits);
         }
-        Ok(Engine::open(&options, access)?)
+        let engine = Engine::open(&options, access)?;
+        if self.globals.debug {
+            explain(engine.choice());
+        }
+        Ok(engine)
     }
 
     /// The settings of `daemon.json`.
@@ -156,13 +164,14 @@ impl Context {
         self.session.get().map_or_else(|| path.to_owned(), |session| session.outside_path(path))
     }
 
-    /// The storage driver that the command line or `daemon.json` names.
+    /// The storage driver that the command line, Docker's variable or `daemon.json` names.
     ///
     /// # Errors
     /// As [`Context::config`].
-    pub fn storage_driver(&self) -> Result<Option<&str>, Failure> {
-        let config = self.config()?;
-        Ok(self.globals.storage_driver.as_deref().or(config.storage_driver.as_deref()))
+    pub fn storage_driver(&self) -> Result<Option<String>, Failure> {
+        let variable = || env(DRIVER).map(|name| name.to_string_lossy().into_owned());
+        let named = self.globals.storage_driver.clone().or_else(variable);
+        Ok(named.or(self.config()?.storage_driver.clone()))
     }
 
     /// What the user should know about working without root.
@@ -241,4 +250,12 @@ impl Context {
         }
         text
     }
+}
+
+/// Says on standard error how the storage driver was chosen.
+fn explain(choice: &engine::Choice) {
+    for refusal in &choice.refused {
+        stdout::complain(format_args!("Storage driver {} is not used: {}", refusal.driver, refusal.unmet));
+    }
+    stdout::complain(format_args!("Storage driver {} is used: {}", choice.driver, choice.why));
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use model::config::LogConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -21,15 +22,16 @@ const DOCKERS: &str = "
     default-network-opts default-shm-size default-ulimits deprecated-key-path disable-legacy-registry dns
     dns-opts dns-search exec-opts exec-root experimental features firewall-backend fixed-cidr fixed-cidr-v6 graph group
     host-gateway-ip host-gateway-ips hosts icc init init-path ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables
-    ipv6 labels live-restore log-driver log-format log-level log-opts metrics-addr mtu network-control-plane-mtu
+    ipv6 labels live-restore log-format log-level metrics-addr mtu network-control-plane-mtu
     network-diagnostic-port no-new-privileges node-generic-resources oom-score-adjust pidfile raw-logs resolv-conf rootless
-    runtimes seccomp-profile selinux-enabled shutdown-timeout swarm-default-advertise-addr swarm-raft-election-tick
-    swarm-raft-heartbeat-tick tls tlscacert tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap";
+    runtimes seccomp-profile shutdown-timeout swarm-default-advertise-addr swarm-raft-election-tick
+    swarm-raft-heartbeat-tick tls tlscacert tlscert tlskey tlsverify userland-proxy userland-proxy-path";
 
 /// The settings that the file has, and where it has them.
 #[derive(Debug, Default)]
 pub struct DaemonJson {
     path: PathBuf,
+    /// Where each key stands.
     places: BTreeMap<String, Place>,
     /// `data-root`.
     pub data_root: Option<PathBuf>,
@@ -39,6 +41,14 @@ pub struct DaemonJson {
     pub storage_opts: Vec<KeyValue>,
     /// `default-runtime`.
     pub default_runtime: Option<String>,
+    /// `log-driver`: of containers that ask for none.
+    pub log_driver: Option<String>,
+    /// `log-opts`: of containers with that driver, where they do not say otherwise.
+    pub log_opts: BTreeMap<String, String>,
+    /// `userns-remap`: whose subordinate ids containers get, as it stands in the file.
+    pub userns_remap: Option<String>,
+    /// `selinux-enabled`: containers get labels where SELinux is enabled.
+    pub selinux_enabled: bool,
     /// `insecure-registries`.
     pub insecure_registries: Vec<String>,
     /// `registry-mirrors`.
@@ -75,7 +85,21 @@ struct Place {
 impl Place {
     /// The place of `part`, a part of `text`.
     fn of(part: &str, text: &str) -> Self {
-        let offset = part.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+        Self::at(part.as_ptr().addr().saturating_sub(text.as_ptr().addr()), text)
+    }
+
+    /// The place of the key that stands before `value`, a part of `text`; the value's if the key is spelled with
+    /// escapes.
+    fn of_key(key: &str, value: &str, text: &str) -> Self {
+        let offset = value.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+        let before = text.get(..offset).unwrap_or_default().trim_end();
+        let before = before.strip_suffix(':').unwrap_or(before).trim_end();
+        let start =
+            before.strip_suffix('"').and_then(|b| b.strip_suffix(key)).and_then(|b| b.strip_suffix('"'));
+        Self::at(start.map_or(offset, str::len), text)
+    }
+
+    fn at(offset: usize, text: &str) -> Self {
         let before = text.get(..offset).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
@@ -110,15 +134,20 @@ impl DaemonJson {
             read.wrong(place, why.rsplit_once(" at line ").map_or(&*why, |(why, _)| why))
         })?;
         for (key, value) in members {
-            let place = Place::of(value.get(), text);
-            read.take(&Setting { key: &key, value }).map_err(|why| read.wrong(place, why))?;
+            let place = Place::of_key(&key, value.get(), text);
+            let known = read
+                .take(&Setting { key: &key, value })
+                .map_err(|why| read.wrong(Place::of(value.get(), text), why))?;
+            if !known {
+                return Err(read.wrong(place, format_args!("unknown key {key:?}")));
+            }
             read.places.insert(key, place);
         }
         Ok(read)
     }
 
-    /// Takes one setting over.
-    fn take(&mut self, setting: &Setting<'_>) -> Result<(), String> {
+    /// Takes one setting over; `false` if nobody knows its key.
+    fn take(&mut self, setting: &Setting<'_>) -> Result<bool, String> {
         const LIST: &str = "a list of texts";
         const NUMBER: &str = "a whole number";
         let count = |number: Option<u32>| number.filter(|number| *number > 0);
@@ -140,10 +169,33 @@ impl DaemonJson {
                 let object = "an object with the texts http-proxy, https-proxy and no-proxy";
                 self.proxies = setting.get(object)?.unwrap_or_default();
             }
-            other if DOCKERS.split_whitespace().any(|known| known == other) => {}
-            unknown => return Err(format!("unknown key {unknown:?}")),
+            "log-driver" => self.log_driver = setting.get("a text")?,
+            "log-opts" => self.log_opts = setting.get("an object of texts")?.unwrap_or_default(),
+            "userns-remap" => {
+                self.userns_remap = setting.get("a text")?.filter(|text: &String| !text.is_empty())
+            }
+            "selinux-enabled" => self.selinux_enabled = setting.get("true or false")?.unwrap_or_default(),
+            other => return Ok(DOCKERS.split_whitespace().any(|known| known == other)),
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Completes how a container logs: the driver it asked for, if it did, and its options. As with Docker, the file's
+    /// options are for the file's driver only. A driver that there is only with Docker is passed over.
+    pub fn complete_logging(&self, asked: bool, log: &mut LogConfig) {
+        let usual = match self.log_driver.as_deref() {
+            None => LogConfig::default().kind,
+            Some(known @ ("json-file" | "none")) => known.to_owned(),
+            Some(_) => return,
+        };
+        if !asked {
+            log.kind = usual.clone();
+        }
+        if log.kind == usual && log.kind != "none" {
+            for (key, value) in &self.log_opts {
+                log.config.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
     }
 
     /// Refuses a setting that the command line gives too, as Docker's daemon does.
@@ -184,80 +236,4 @@ impl Setting<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<DaemonJson, String> {
-        DaemonJson::parse(Path::new("daemon.json"), text).map_err(|failure| failure.message)
-    }
-
-    #[test]
-    fn dockers_keys_are_taken_or_passed_over() {
-        let file = parse(
-            r#"{
-                "debug": true, "builder": {"gc": {"enabled": true}}, "hosts": ["unix:///x"],
-                "data-root": "/data", "storage-driver": "overlay2", "storage-opts": ["overlay2.size=1G"],
-                "insecure-registries": ["r.example:5000", "10.0.0.0/8"], "registry-mirrors": ["https://m.example"],
-                "max-concurrent-downloads": 7, "max-concurrent-uploads": 2, "max-download-attempts": 9,
-                "proxies": {"http-proxy": "http://p:3128", "no-proxy": "*.local"}
-            }"#,
-        )
-        .unwrap();
-        assert_eq!(file.data_root.as_deref(), Some(Path::new("/data")));
-        assert_eq!(file.storage_driver.as_deref(), Some("overlay2"));
-        assert_eq!(file.storage_opts[0].to_string(), "overlay2.size=1G");
-        assert_eq!(file.insecure_registries, ["r.example:5000", "10.0.0.0/8"]);
-        assert_eq!(file.registry_mirrors, ["https://m.example"]);
-        assert_eq!((file.max_concurrent_downloads, file.max_concurrent_uploads), (Some(7), Some(2)));
-        assert_eq!(file.max_download_attempts, Some(9));
-        assert_eq!(file.proxies.http_proxy.as_deref(), Some("http://p:3128"));
-        assert_eq!((file.proxies.https_proxy, file.proxies.no_proxy.as_deref()), (None, Some("*.local")));
-        for empty in ["", " \n", "{}", r#"{"registry-mirrors": null, "proxies": null}"#] {
-            let file = parse(empty).unwrap();
-            assert!(file.registry_mirrors.is_empty() && file.proxies == Proxies::default(), "{empty}");
-        }
-        assert_eq!(parse(r#"{"max-concurrent-uploads": 0}"#).unwrap().max_concurrent_uploads, None);
-    }
-
-    #[test]
-    fn mistakes_are_refused_with_their_place() {
-        for (text, expected) in [
-            ("{", "1, column 1: EOF while parsing an object"),
-            ("{\n  \"debug\": true,\n}", "3, column 1: trailing comma"),
-            ("[]", "1, column 0: invalid type: sequence, expected a map"),
-            ("{\n \"ü\": 1, \"mirors\": []}", "2, column 20: unknown key \"mirors\""),
-            (r#"{"registry-mirrors": "https://m"}"#, "1, column 22: registry-mirrors is not a list of texts"),
-            (r#"{"insecure-registries": [1]}"#, "1, column 25: insecure-registries is not a list of texts"),
-            (
-                r#"{"max-concurrent-downloads": "3"}"#,
-                "1, column 30: max-concurrent-downloads is not a whole number",
-            ),
-            (r#"{"max-download-attempts": -1}"#, "1, column 27: max-download-attempts is not a whole number"),
-            (r#"{"storage-driver": []}"#, "1, column 20: storage-driver is not a text"),
-            (
-                r#"{"storage-opts": ["size"]}"#,
-                "1, column 18: storage-opts: invalid option \"size\" (expected name=value)",
-            ),
-            (
-                r#"{"proxies": {"no-proxy": []}}"#,
-                "1, column 13: proxies is not an object with the texts http-proxy, https-proxy and no-proxy",
-            ),
-        ] {
-            assert_eq!(parse(text).unwrap_err(), format!("daemon.json, line {expected}"), "{text}");
-        }
-    }
-
-    #[test]
-    fn flags_and_the_file_do_not_mix() {
-        let file = parse("{\"registry-mirrors\": [],\n\"data-root\": \"/x\"}").unwrap();
-        assert!(file.not_with_flag("registry-mirrors", false).is_ok());
-        assert!(file.not_with_flag("storage-driver", true).is_ok());
-        let message = file.not_with_flag("registry-mirrors", true).unwrap_err().message;
-        assert_eq!(message, "daemon.json, line 1, column 22: registry-mirrors is given as a flag, too");
-        let message = file.without_data_root().unwrap_err().message;
-        assert_eq!(
-            message,
-            "daemon.json, line 2, column 14: data-root cannot stand in a file that lies in a data root"
-        );
-    }
-}
+mod tests;

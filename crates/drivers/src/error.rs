@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use model::CacheId;
 
-use crate::Finding;
+use crate::{Finding, Unmet};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -80,6 +80,14 @@ pub enum Error {
         /// The drivers that have layers there.
         found: Vec<&'static str>,
     },
+    /// What the driver needs is not there. Docker's message begins so, and says no more.
+    #[error("prerequisites for driver {driver} not satisfied: {unmet}")]
+    Prerequisite {
+        /// The driver.
+        driver: &'static str,
+        /// What it lacks.
+        unmet: Box<Unmet>,
+    },
     /// No driver works on this machine.
     #[error("no supported storage driver found: {0}")]
     NoDriver(String),
@@ -89,6 +97,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// A prerequisite of `driver` that is not met.
+    pub(crate) fn prerequisite(driver: &'static str, unmet: Unmet) -> Self {
+        Error::Prerequisite { driver, unmet: Box::new(unmet) }
+    }
+
     /// Whether the device is full.
     pub fn is_full(&self) -> bool {
         match self {

@@ -10,8 +10,8 @@ use std::ffi::OsStr;
 use model::CacheId;
 use sys::{Root, dir};
 
+use crate::config::Config;
 use crate::driver::{Capabilities, LayerKind};
-use crate::select::Config;
 use crate::whole::{Home, Place, Shelf, Snapshots, Source, Whole, copy, layer_name};
 use crate::{Error, Result, Stage};
 

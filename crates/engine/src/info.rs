@@ -21,6 +21,10 @@ pub struct Info {
     pub driver: String,
     /// The driver's lines.
     pub driver_status: Vec<(String, String)>,
+    /// Why this driver, in words that go on after "because".
+    pub driver_why: String,
+    /// The other drivers, first choice first: what keeps each from working here, in words; `None` if nothing does.
+    pub other_drivers: Vec<(String, Option<String>)>,
     /// The data root.
     pub root: String,
     /// The kernel's release.
@@ -56,6 +60,8 @@ impl Engine {
             images: self.store.images().list()?.len(),
             driver: self.driver.name().to_owned(),
             driver_status: self.driver.status()?,
+            driver_why: self.choice.why.to_string(),
+            other_drivers: self.other_drivers()?,
             root: self.store.path().display().to_string(),
             kernel: sys::process::kernel_release(),
             operating_system: machine.operating_system,
@@ -65,6 +71,17 @@ impl Engine {
             name: machine.name,
             warnings: self.warnings()?,
         })
+    }
+
+    /// Tries out the drivers that were not chosen.
+    fn other_drivers(&self) -> Result<Vec<(String, Option<String>)>> {
+        let others = drivers::names().filter(|name| *name != self.driver.name());
+        others
+            .map(|name| {
+                let works = drivers::probe(name, &self.config)?;
+                Ok((name.to_owned(), works.err().map(|unmet| unmet.to_string())))
+            })
+            .collect()
     }
 
     fn warnings(&self) -> Result<Vec<String>> {

@@ -48,7 +48,7 @@ pub mod volumes;
 
 use std::path::PathBuf;
 
-pub use drivers::Server;
+pub use drivers::{Choice, Server};
 pub use error::{Error, Result};
 
 /// Our version, and what we sign the images with that we make.
@@ -114,6 +114,8 @@ pub(crate) fn now() -> model::Timestamp {
 pub struct Engine {
     store: store::DataRoot,
     driver: Box<dyn drivers::Driver>,
+    choice: drivers::Choice,
+    config: drivers::Config,
     limits: Limits,
     threads: usize,
 }

@@ -25,11 +25,14 @@ impl Engine {
             Access::Write => DataRoot::make(&root)?,
             Access::Read => require_data(&root, options.driver.as_deref())?,
         }
-        let driver = drivers::select(options.driver.as_deref(), &driver_config(&root, options)?)?;
+        let config = driver_config(&root, options)?;
+        let drivers::Selected { driver, choice } = drivers::select(options.driver.as_deref(), &config)?;
         let mode = if access == Access::Write { Mode::Write } else { Mode::Read };
         let engine = Self {
             store: DataRoot::open(&root, driver.name(), mode)?,
             driver,
+            choice,
+            config,
             limits: options.limits.clone(),
             threads: options
                 .threads
@@ -50,6 +53,11 @@ impl Engine {
     /// The storage driver.
     pub fn driver(&self) -> &dyn drivers::Driver {
         &*self.driver
+    }
+
+    /// How the storage driver came to be chosen.
+    pub fn choice(&self) -> &drivers::Choice {
+        &self.choice
     }
 
     /// Where the data root is.

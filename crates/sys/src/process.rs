@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::AsFd;
 use crate::error::{At, Result};
 
 /// Random bytes from the kernel.
@@ -72,6 +73,17 @@ pub fn fs_info(path: &Path) -> Result<FsInfo> {
         available: st.f_bavail * block,
         total: st.f_blocks * block,
     })
+}
+
+/// `f_type` of XFS.
+pub const XFS_MAGIC: u64 = 0x5846_5342;
+
+/// Whether the XFS that a directory is on keeps the kinds of directory entries (`mkfs.xfs -n ftype=1`).
+pub fn xfs_has_ftype(dir: impl AsFd) -> Result<bool> {
+    const FTYPE: u32 = 1 << 16; // XFS_FSOP_GEOM_FLAGS_FTYPE
+    crate::raw::xfs_features(dir.as_fd())
+        .at_fd("ask for the features of xfs at", &dir)
+        .map(|bits| bits & FTYPE != 0)
 }
 
 /// Whether this machine has cgroup v2 only. (On a hybrid one, containers are managed by v1.)

@@ -338,6 +338,16 @@ pub(crate) fn xfs_grow(root: BorrowedFd<'_>, blocks: u64, inode_percent: u32) ->
     if code < 0 { Err(last_error()) } else { Ok(()) }
 }
 
+/// The feature flags of a mounted XFS (`XFS_IOC_FSGEOMETRY_V1`, kernel `fs/xfs/libxfs/xfs_fs.h`).
+pub(crate) fn xfs_features(fd: BorrowedFd<'_>) -> rustix::io::Result<u32> {
+    const FSGEOMETRY_V1: libc::c_ulong = 0x8070_5864; // _IOR('X', 100, struct xfs_fsop_geom_v1)
+    const FLAGS: usize = 23; // its field `flags`, counted in numbers of 32 bits
+    let mut geometry = [0u32; 28];
+    // SAFETY: the kernel writes a struct of 112 bytes, which is the size of the array.
+    let code = unsafe { libc::ioctl(fd.as_raw_fd(), FSGEOMETRY_V1, geometry.as_mut_ptr()) };
+    if code < 0 { Err(last_error()) } else { Ok(geometry[FLAGS]) }
+}
+
 /// mount_setattr(2) of the mount that a descriptor of open_tree(2) stands for.
 pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, set: u64, clear: u64) -> rustix::io::Result<()> {
     let attributes = [set, clear, 0, 0]; // struct mount_attr: set, clear, propagation, user namespace

@@ -45,6 +45,11 @@ fn text(info: &Info, security: &[&str]) -> String {
         format!("Storage Driver: {}", info.driver),
     ];
     lines.extend(info.driver_status.iter().map(|(key, value)| format!(" {key}: {value}")));
+    lines.push(format!("Storage Driver Choice: {}", info.driver_why));
+    lines.extend(info.other_drivers.iter().map(|(name, unmet)| {
+        let why_not = unmet.as_deref().unwrap_or("it works here; --storage-driver chooses it");
+        format!(" {name}: {why_not}")
+    }));
     if !security.is_empty() {
         lines.push("Security Options:".to_owned());
         lines.extend(security.iter().map(|option| format!(" {}", option.trim_start_matches("name="))));
@@ -65,6 +70,11 @@ fn text(info: &Info, security: &[&str]) -> String {
 
 /// Docker's document, with the keys that mean something here.
 fn document(info: &Info, security: &[&str]) -> Value {
+    let others: Vec<Value> = info
+        .other_drivers
+        .iter()
+        .map(|(name, unmet)| json!({"Name": name, "Works": unmet.is_none(), "Unmet": unmet}))
+        .collect();
     json!({
         "Containers": info.containers,
         "ContainersRunning": info.running,
@@ -73,6 +83,8 @@ fn document(info: &Info, security: &[&str]) -> Value {
         "Images": info.images,
         "Driver": info.driver,
         "DriverStatus": info.driver_status,
+        "DriverChoice": info.driver_why,
+        "OtherDrivers": others,
         "KernelVersion": info.kernel,
         "OperatingSystem": info.operating_system,
         "OSType": "linux",
@@ -102,6 +114,11 @@ mod tests {
                 ("Backing Filesystem".into(), "extfs".into()),
                 ("userxattr".into(), "true".into()),
             ],
+            driver_why: "it was asked for".into(),
+            other_drivers: vec![
+                ("btrfs".into(), Some("it needs a data root on btrfs; found: extfs; move it".into())),
+                ("vfs".into(), None),
+            ],
             root: "/var/lib/layercake".into(),
             kernel: "6.18.44".into(),
             operating_system: "Debian GNU/Linux forky/sid".into(),
@@ -127,6 +144,9 @@ Server:
  Storage Driver: overlay2
   Backing Filesystem: extfs
   userxattr: true
+ Storage Driver Choice: it was asked for
+  btrfs: it needs a data root on btrfs; found: extfs; move it
+  vfs: it works here; --storage-driver chooses it
  Security Options:
   rootless
  Kernel Version: 6.18.44

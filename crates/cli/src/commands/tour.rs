@@ -20,9 +20,5 @@ pub struct Args {
 /// # Errors
 /// As [`tour::run`].
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    tour::run(&tour::Options {
-        pause: args.pause,
-        keep: args.keep,
-        driver: context.storage_driver()?.map(str::to_owned),
-    })
+    tour::run(&tour::Options { pause: args.pause, keep: args.keep, driver: context.storage_driver()? })
 }

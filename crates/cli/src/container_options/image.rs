@@ -30,6 +30,10 @@ impl ContainerOptions {
         context: &Context,
         options: &CreateOptions,
     ) -> Result<Created, Failure> {
+        let mut options = options.clone();
+        let asked = !self.log_driver.is_empty();
+        context.config()?.complete_logging(asked, &mut options.host.log_config);
+        let options = &options;
         if self.pull == Pull::Always {
             self.pull(engine, context, &options.image)?;
         }

@@ -26,8 +26,8 @@ use model::CacheId;
 use sys::{BorrowedFd, Errno, OwnedFd, Root, btrfs, dir, meta, tree};
 
 use self::limits::Limits;
+use crate::config::Config;
 use crate::driver::{Access, Capabilities, LayerKind, Stamp};
-use crate::select::Config;
 use crate::whole::{Home, Place, Shelf, Snapshots, Source, Whole, copy, layer_name};
 use crate::{Damage, Error, Finding, Result, Stage, aside};
 
@@ -51,7 +51,7 @@ impl Btrfs {
     /// Opens the driver's home in the data root, and makes it if it is not there. Takes the option `btrfs.min_space`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] on another file system.
+    /// [`Error::Option`]; [`Error::Prerequisite`] on another file system.
     pub fn open(config: &Config) -> Result<Self> {
         let mut min_space = 0;
         for option in config.options()? {
@@ -60,6 +60,7 @@ impl Btrfs {
                 key => return Err(Error::Option(format!("Unknown option {key}"))),
             }
         }
+        Self::probe(config).map_err(|unmet| Error::prerequisite(NAME, unmet))?;
         let fd = dir::ensure(dir::open_path(&config.root)?, OsStr::new(NAME), 0o710)?;
         let home = Home { fd, path: config.root.join(NAME) };
         let layers = Shelf::open(&home, "subvolumes")?;

@@ -19,10 +19,11 @@ use std::path::Path;
 use changeset::{Marks, Whiteouts, XattrSpace};
 use sys::OwnedFd;
 
+use crate::config::Config;
 use crate::driver::Capabilities;
-use crate::select::Config;
+use crate::prerequisite::{require_kernel, unmountable};
 use crate::stacked::{Stacked, Tree, Union};
-use crate::{Error, Result};
+use crate::{Error, Prerequisite, Result, Unmet};
 pub use server::Server;
 
 /// Layers stacked by a union file system in user space.
@@ -36,14 +37,19 @@ pub struct UserUnion {
 }
 
 impl FuseOverlayfs {
-    /// Whether this process can mount unions here; the reason if not.
-    pub(crate) fn supported(config: &Config) -> Result<(), String> {
+    /// Whether this process can mount unions here. 4.18 is the first kernel that lets a user namespace mount FUSE.
+    pub(crate) fn probe(config: &Config) -> Result<(), Unmet> {
+        require_kernel(&sys::process::kernel_release(), 4, 18)?;
         if config.union_server.is_none() {
-            return Err(UserUnion::NO_SERVER.to_owned());
+            let (what, found) = (Prerequisite::Program("layercake union"), UserUnion::NO_SERVER);
+            return Err(Unmet::new(what, found, "choose another --storage-driver"));
         }
-        sys::fuse::open_device().map_err(|e| e.to_string())?;
+        sys::fuse::open_device().map_err(|e| {
+            let remedy = "load the module with 'modprobe fuse', and let this user open the device";
+            Unmet::new(Prerequisite::Device("/dev/fuse"), e.to_string(), remedy)
+        })?;
         let may_mount = std::thread::scope(|scope| scope.spawn(sys::mount::private_namespace).join());
-        may_mount.unwrap_or(Ok(())).map_err(|e| e.to_string())
+        may_mount.unwrap_or(Ok(())).map_err(|e| unmountable("fuse", &e, config.user_namespace))
     }
 }
 
@@ -63,7 +69,7 @@ impl Union for UserUnion {
         Ok(Self { server: config.union_server.clone(), user_namespace: config.user_namespace })
     }
 
-    fn check_home(&self, _: &OwnedFd) -> Result<()> {
+    fn check_home(_: &OwnedFd, _: &Path) -> Result<()> {
         Ok(())
     }
 

@@ -16,8 +16,8 @@ use changeset::{Marks, Whiteouts, XattrSpace};
 use sys::mount::{Branch, Overlay};
 use sys::{OwnedFd, dir};
 
+use crate::config::Config;
 use crate::driver::Capabilities;
-use crate::select::{Config, DriverOption};
 use crate::stacked::{Stacked, Tree, Union};
 use crate::{Error, Result, aside};
 
@@ -54,19 +54,14 @@ impl Union for KernelOverlay {
         "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
 
     fn new(config: &Config) -> Result<Self> {
-        for option in config.options()? {
-            check_option(&option, &config.root)?;
+        if Settings::read(config)?.size > 0 {
+            return Err(no_quota(&config.root)?);
         }
         Ok(Self { user_namespace: config.user_namespace, options: OnceLock::new() })
     }
 
-    fn check_home(&self, home: &OwnedFd) -> Result<()> {
-        if dir::list(home)?.iter().any(|entry| entry.kind.is_none()) {
-            let what =
-                "the file system does not tell the kinds of directory entries (d_type); OverlayFS needs that";
-            return Err(Error::Unsupported { driver: Self::NAME, what });
-        }
-        Ok(())
+    fn check_home(home: &OwnedFd, path: &Path) -> Result<()> {
+        crate::backing::require_ftype(home, path)?.map_err(|unmet| Error::prerequisite(Self::NAME, unmet))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -116,24 +111,37 @@ impl Union for KernelOverlay {
     }
 }
 
-/// Docker's answers to the options of this driver (moby.md §10.2). The one known option, `overlay2.size`, takes
-/// project quotas.
-fn check_option(option: &DriverOption, root: &Path) -> Result<()> {
-    let text = match option.key.to_lowercase().as_str() {
-        "overlay2.size" => match (option.size()?, crate::backing::name(root)?) {
-            (0, _) => return Ok(()),
-            (_, "xfs") => {
-                "Storage option overlay2.size not supported. Filesystem does not support Project Quota: \
-                 layercake has no quotas"
-                    .to_owned()
+/// The options of this driver (moby.md §10.2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// `overlay2.size`: how many bytes a container may write if it has no limit of its own; 0 is no limit.
+    size: u64,
+    /// `overlay2.override_kernel_check`: the kernel's version does not matter.
+    override_kernel_check: bool,
+}
+
+impl Settings {
+    fn read(config: &Config) -> Result<Self> {
+        let mut settings = Self::default();
+        for option in config.options()? {
+            match option.key.to_lowercase().as_str() {
+                "overlay2.size" => settings.size = option.size()?,
+                "overlay2.override_kernel_check" => settings.override_kernel_check = option.boolean()?,
+                key => return Err(Error::Option(format!("overlay2: unknown option {key}"))),
             }
-            (_, name) => {
-                format!("Storage Option overlay2.size only supported for backingFS XFS. Found {name}")
-            }
-        },
-        key => format!("overlay2: unknown option {key}"),
-    };
-    Err(Error::Option(text))
+        }
+        Ok(settings)
+    }
+}
+
+/// Docker's words for a default limit on a file system without project quotas.
+fn no_quota(root: &Path) -> Result<Error> {
+    Ok(Error::Option(match crate::backing::name(root)? {
+        "xfs" => "Storage option overlay2.size not supported. Filesystem does not support Project Quota: \
+                  layercake has no quotas"
+            .to_owned(),
+        name => format!("Storage Option overlay2.size only supported for backingFS XFS. Found {name}"),
+    }))
 }
 
 /// Docker's options for this kernel (moby.md §8.2), and those that keep uppers readable without a mount.

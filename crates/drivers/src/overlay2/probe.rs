@@ -6,9 +6,10 @@ use std::path::Path;
 use sys::mount::{Branch, Overlay};
 use sys::{Errno, OwnedFd, dir, meta, tree, xattr};
 
-use super::{KernelOverlay, Options, Overlay2, options};
-use crate::select::Config;
-use crate::{Error, Result, aside};
+use super::{KernelOverlay, Options, Overlay2, Settings, options};
+use crate::config::Config;
+use crate::prerequisite::{require_kernel, unmountable};
+use crate::{Error, Prerequisite, Result, Unmet, aside, backing};
 
 /// What was found out.
 #[derive(Debug, Clone, Copy)]
@@ -23,18 +24,35 @@ pub(super) struct Found {
 }
 
 impl Overlay2 {
-    /// Whether this process can mount an overlay on the data root's file system; the reason if not.
-    pub(crate) fn supported(config: &Config) -> Result<(), String> {
-        let probe = || {
-            let root = dir::open_path(&config.root)?;
-            Ok(probe_in(&root, &config.root, &options(config.user_namespace), config.user_namespace)?.d_type)
-        };
-        match probe() {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                Err("the file system does not tell the kinds of directory entries (d_type)".to_owned())
-            }
-            Err::<_, Error>(e) => Err(e.to_string()),
+    /// Whether this process can mount overlays of several layers on the data root's file system.
+    pub(crate) fn probe(config: &Config) -> Result<(), Unmet> {
+        // What is wrong with options is told when the driver is opened.
+        let settings = Settings::read(config).unwrap_or_default();
+        if !settings.override_kernel_check {
+            require_release(&sys::process::kernel_release())?;
+        }
+        overlays_work(config)
+    }
+}
+
+/// The kernels that Docker's pages name: 4.0, or the one of RHEL and CentOS 7 with the change that 4.0 brought.
+fn require_release(release: &str) -> Result<(), Unmet> {
+    let patched = release.strip_prefix("3.10.0-").filter(|rest| rest.contains(".el7"));
+    let patch = patched.and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+    if patch.is_some_and(|patch| patch >= 514) { Ok(()) } else { require_kernel(release, 4, 0) }
+}
+
+/// Whether overlays can be mounted on the data root's file system, tried out.
+pub(crate) fn overlays_work(config: &Config) -> Result<(), Unmet> {
+    let (root, user) = (&config.root, config.user_namespace);
+    let tried =
+        dir::open_path(root).map_err(Error::from).and_then(|fd| probe_in(&fd, root, &options(user), user));
+    match tried {
+        Ok(found) if found.d_type => Ok(()),
+        Ok(_) => Err(backing::no_kinds(backing::name(root).unwrap_or("<unknown>"))),
+        Err(Error::Sys(e)) => Err(unmountable("overlay", &e, user)),
+        Err(e) => {
+            Err(Unmet::new(Prerequisite::Mounts("overlay"), e.to_string(), "choose another --storage-driver"))
         }
     }
 }
@@ -48,15 +66,17 @@ pub(super) fn probe(home: &OwnedFd, path: &Path, union: &KernelOverlay) -> Resul
 /// Tries it out in a directory of its own, from a thread with a mount namespace of its own: a process that dies half
 /// way leaves some empty directories and no mount.
 fn probe_in(parent: &OwnedFd, path: &Path, options: &Options, user: bool) -> Result<Found> {
-    let name = OsString::from(format!("probe-{:016x}", u64::from_le_bytes(sys::process::random())));
+    if !backing::tells_kinds(parent, path)? {
+        return Ok(Found { d_type: false, metacopy: false, native_diff: false });
+    }
+    let name = OsString::from(format!(".probe-{:016x}", u64::from_le_bytes(sys::process::random())));
     dir::mkdir(parent, &name, 0o700)?;
-    let d_type = dir::list(parent)?.iter().any(|e| e.name == name && e.kind.is_some());
     let path = path.join(&name);
     let tried = std::thread::scope(|scope| scope.spawn(|| try_out(&path, options, user)).join());
     tree::remove(parent, &name)?;
     let (metacopy, native_diff) =
         tried.map_err(|_| sys::Error::new("try out overlay at", path, Errno::IO))??;
-    Ok(Found { d_type, metacopy, native_diff })
+    Ok(Found { d_type: true, metacopy, native_diff })
 }
 
 /// Mounts two layers, changes things in the merged tree, and looks at the upper directory.
@@ -96,4 +116,24 @@ fn try_out(path: &Path, options: &Options, user: bool) -> Result<(bool, bool)> {
     let refused = renamed.is_err_and(|e| e.errno == Errno::XDEV);
     let metacopy = xattr::get(&up, OsStr::new("file"), &attribute("metacopy"))?.is_some();
     Ok((metacopy, stays_plain && refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Docker's page on OverlayFS, "Prerequisites".
+    #[test]
+    fn kernels_of_the_pages_are_taken() {
+        for (release, fits) in [
+            ("4.0.0", true),
+            ("3.19.8-generic", false),
+            ("3.10.0-514.el7.x86_64", true),
+            ("3.10.0-1160.el7.x86_64", true),
+            ("3.10.0-327.el7.x86_64", false),
+            ("3.10.0-514-generic", false),
+        ] {
+            assert_eq!(require_release(release).is_ok(), fits, "{release}");
+        }
+    }
 }

@@ -28,8 +28,8 @@ use model::{CacheId, LinkId};
 use sys::mount::Branch;
 use sys::{OwnedFd, Root, dir, meta, tree};
 
+use crate::config::Config;
 use crate::driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
-use crate::select::Config;
 use crate::{Error, Finding, Result, Stage, Swept, aside};
 use layer::{DIFF, LINKS, Layer, MERGED, WORK};
 
@@ -48,8 +48,8 @@ pub trait Union: fmt::Debug + Send + Sync + Sized {
     /// [`Error::Option`].
     fn new(config: &Config) -> Result<Self>;
 
-    /// Refuses a file system that the union cannot use. The new home has one entry.
-    fn check_home(&self, home: &OwnedFd) -> Result<()>;
+    /// Refuses a file system that the union cannot use, as far as that can be seen in some microseconds.
+    fn check_home(home: &OwnedFd, path: &Path) -> Result<()>;
 
     /// See [`Driver::capabilities`].
     fn capabilities(&self) -> Capabilities;
@@ -99,18 +99,16 @@ impl<U: Union> Stacked<U> {
     /// Opens the driver's home in the data root, and makes it if it is not there (0710, `l/` 0700).
     ///
     /// # Errors
-    /// [`Error::Option`]; [`Error::Unsupported`] for a file system that the union cannot use.
+    /// [`Error::Option`]; [`Error::Prerequisite`] for a file system that the union cannot use.
     pub fn open(config: &Config) -> Result<Self> {
         let union = U::new(config)?;
         let home = dir::ensure(dir::open_path(&config.root)?, OsStr::new(U::NAME), 0o710)?;
-        let fresh = meta::find(&home, OsStr::new(LINKS))?.is_none();
+        let path = config.root.join(U::NAME);
+        U::check_home(&home, &path)?;
         let links = dir::ensure(&home, OsStr::new(LINKS), 0o700)?;
-        if fresh {
-            union.check_home(&home)?;
-        }
         Ok(Self {
             home,
-            path: config.root.join(U::NAME),
+            path,
             links,
             max_lowers: config.max_lowers,
             user_namespace: config.user_namespace,
