@@ -181,6 +181,13 @@ pub trait Driver: Send + Sync {
     /// The layer's size in bytes: what it takes above its parent. Walks the layer.
     fn usage(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<u64>;
 
+    /// The bytes that the file system itself counts for the layer, where it does: of a writable layer with a size
+    /// limit. What it counts are blocks, of directories too. Costs a few system calls, whatever the layer's size.
+    fn counted(&self, id: &CacheId) -> Result<Option<u64>> {
+        let _ = id;
+        Ok(None)
+    }
+
     /// A value that is another one whenever the layer may have changed since: as long as it is the same,
     /// [`usage`](Driver::usage) need not be asked again. `None` if the layer is mounted or nothing can be said.
     /// Costs a few system calls.
@@ -231,7 +238,7 @@ pub struct Capabilities {
     pub mounts: bool,
     /// A view for reading refuses writes.
     pub read_only_views: bool,
-    /// A writable layer's size can be limited.
+    /// A writable layer's size can be limited, on this file system.
     pub quota: bool,
 }
 
@@ -242,7 +249,7 @@ pub enum LayerKind {
     ReadOnly,
     /// Of a container.
     Writable {
-        /// The most bytes that it may take.
+        /// The most bytes that it may take, 0 for any number; `None` for the driver's default.
         size: Option<u64>,
     },
 }

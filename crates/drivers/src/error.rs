@@ -51,6 +51,16 @@ pub enum Error {
         /// What was asked for.
         what: &'static str,
     },
+    /// A size limit was asked for that cannot be set on this file system.
+    #[error("{what}: {unmet}")]
+    NoQuota {
+        /// The driver.
+        driver: &'static str,
+        /// Docker's words for it.
+        what: &'static str,
+        /// What is missing.
+        unmet: Box<Unmet>,
+    },
     /// The program that serves unions did not mount one.
     #[error("mount {} by {}: {why}", target.display(), program.display())]
     Server {

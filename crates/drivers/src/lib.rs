@@ -25,6 +25,7 @@ mod finding;
 mod fuse_overlayfs;
 mod overlay2;
 mod prerequisite;
+mod quota;
 mod select;
 mod stacked;
 mod vfs;

@@ -169,9 +169,13 @@ impl Engine {
         Ok(Some(ContainerSize { rw, root_fs: rw + below.map_or(0, |below| below.bytes) }))
     }
 
-    /// Bytes in a writable layer: what was remembered if the layer is unchanged, else measured, and remembered.
+    /// Bytes in a writable layer: what the file system counts, if it does; else what was remembered if the layer is
+    /// unchanged, else measured, and remembered.
     fn writable_size(&self, id: &ContainerId, writable: &MountId) -> Result<u64> {
         let layer = CacheId::from(*writable);
+        if let Some(counted) = self.driver.counted(&layer)? {
+            return Ok(counted);
+        }
         // Asked before the layer is measured: a change meanwhile makes the stamp stale, never the size wrong.
         let stamp = self.driver.usage_stamp(&layer)?.map(|stamp| stamp.to_string());
         if let Some(stamp) = &stamp

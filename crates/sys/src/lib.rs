@@ -22,6 +22,7 @@
 //! | [`fuse`] | the device of a FUSE server |
 //! | [`userns`] | a user namespace for those who are not root |
 //! | [`daemon`] | a process that goes on by itself |
+//! | [`quota`] | projects of files, and what they may take |
 //! | [`process`] | priorities, random bytes, memory figures |
 //! | [`identity`] | which process it is, beyond its number |
 //! | [`signals`] | signals that are read instead of suffered |
@@ -46,6 +47,7 @@ pub mod lock;
 pub mod meta;
 pub mod mount;
 pub mod process;
+pub mod quota;
 pub mod record;
 pub mod root;
 pub mod signals;

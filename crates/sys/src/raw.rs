@@ -348,6 +348,64 @@ pub(crate) fn xfs_features(fd: BorrowedFd<'_>) -> rustix::io::Result<u32> {
     if code < 0 { Err(last_error()) } else { Ok(geometry[FLAGS]) }
 }
 
+/// quotactl_fd(2), Linux 5.14, of the file system that `fd` is on. `argument` is what the command reads or writes; it
+/// has to have the size that the command takes.
+pub(crate) fn quota_by_fd<T>(
+    fd: BorrowedFd<'_>,
+    command: u32,
+    id: u32,
+    argument: &mut T,
+) -> rustix::io::Result<()> {
+    const QUOTACTL_FD: libc::c_long = 443;
+    // SAFETY: the pointer is to a live value, of the size that the caller answers for.
+    let code =
+        unsafe { libc::syscall(QUOTACTL_FD, fd.as_raw_fd(), command, id, std::ptr::from_mut(argument)) };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// quotactl(2) of the file system on the block device `node`, for kernels without [`quota_by_fd`].
+pub(crate) fn quota_by_node<T>(
+    node: &CStr,
+    command: u32,
+    id: u32,
+    argument: &mut T,
+) -> rustix::io::Result<()> {
+    // SAFETY: the string ends with NUL; the pointer is to a live value, of the size that the caller answers for.
+    let code = unsafe {
+        libc::syscall(libc::SYS_quotactl, command, node.as_ptr(), id, std::ptr::from_mut(argument))
+    };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// `struct fsxattr` (kernel `include/uapi/linux/fs.h`).
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct FileAttributes {
+    pub flags: u32,
+    extent_size: u32,
+    extents: u32,
+    pub project: u32,
+    cow_extent_size: u32,
+    padding: [u8; 8],
+}
+
+/// `FS_IOC_FSGETXATTR`.
+pub(crate) fn file_attributes(fd: BorrowedFd<'_>) -> rustix::io::Result<FileAttributes> {
+    const FSGETXATTR: libc::c_ulong = 0x801c_581f; // _IOR('X', 31, struct fsxattr)
+    let mut attributes = FileAttributes::default();
+    // SAFETY: the kernel writes one `struct fsxattr`, which is how the value is laid out.
+    let code = unsafe { libc::ioctl(fd.as_raw_fd(), FSGETXATTR, &raw mut attributes) };
+    if code < 0 { Err(last_error()) } else { Ok(attributes) }
+}
+
+/// `FS_IOC_FSSETXATTR`.
+pub(crate) fn set_file_attributes(fd: BorrowedFd<'_>, attributes: &FileAttributes) -> rustix::io::Result<()> {
+    const FSSETXATTR: libc::c_ulong = 0x401c_5820; // _IOW('X', 32, struct fsxattr)
+    // SAFETY: the kernel reads one `struct fsxattr`, which is how the value is laid out.
+    let code = unsafe { libc::ioctl(fd.as_raw_fd(), FSSETXATTR, std::ptr::from_ref(attributes)) };
+    if code < 0 { Err(last_error()) } else { Ok(()) }
+}
+
 /// mount_setattr(2) of the mount that a descriptor of open_tree(2) stands for.
 pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, set: u64, clear: u64) -> rustix::io::Result<()> {
     let attributes = [set, clear, 0, 0]; // struct mount_attr: set, clear, propagation, user namespace

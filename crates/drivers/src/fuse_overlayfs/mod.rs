@@ -61,6 +61,7 @@ impl Union for UserUnion {
     const NAME: &'static str = "fuse-overlayfs";
     const WORK_MODE: u32 = 0o710;
     const NO_QUOTA: &'static str = "--storage-opt is not supported";
+    const LIMITS: bool = false;
 
     fn new(config: &Config) -> Result<Self> {
         if let Some(option) = config.options()?.first() {

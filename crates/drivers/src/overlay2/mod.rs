@@ -28,6 +28,8 @@ pub type Overlay2 = Stacked<KernelOverlay>;
 #[derive(Debug)]
 pub struct KernelOverlay {
     user_namespace: bool,
+    /// `overlay2.size`, in bytes; 0 if containers have no limit.
+    size: u64,
     options: OnceLock<Options>,
 }
 
@@ -52,12 +54,15 @@ impl Union for KernelOverlay {
     const WORK_MODE: u32 = 0o700;
     const NO_QUOTA: &'static str =
         "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
+    const LIMITS: bool = true;
 
     fn new(config: &Config) -> Result<Self> {
-        if Settings::read(config)?.size > 0 {
-            return Err(no_quota(&config.root)?);
-        }
-        Ok(Self { user_namespace: config.user_namespace, options: OnceLock::new() })
+        let size = Settings::read(config)?.size;
+        Ok(Self { user_namespace: config.user_namespace, size, options: OnceLock::new() })
+    }
+
+    fn default_size(&self) -> u64 {
+        self.size
     }
 
     fn check_home(home: &OwnedFd, path: &Path) -> Result<()> {
@@ -132,16 +137,6 @@ impl Settings {
         }
         Ok(settings)
     }
-}
-
-/// Docker's words for a default limit on a file system without project quotas.
-fn no_quota(root: &Path) -> Result<Error> {
-    Ok(Error::Option(match crate::backing::name(root)? {
-        "xfs" => "Storage option overlay2.size not supported. Filesystem does not support Project Quota: \
-                  layercake has no quotas"
-            .to_owned(),
-        name => format!("Storage Option overlay2.size only supported for backingFS XFS. Found {name}"),
-    }))
 }
 
 /// Docker's options for this kernel (moby.md §8.2), and those that keep uppers readable without a mount.

@@ -15,6 +15,7 @@
 
 mod check;
 mod layer;
+mod limit;
 mod mount;
 mod stage;
 
@@ -22,6 +23,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use changeset::{Applied, Applier, Change, DiffStats, Lowers, Marks, Whiteouts};
 use model::{CacheId, LinkId};
@@ -30,7 +32,8 @@ use sys::{OwnedFd, Root, dir, meta, tree};
 
 use crate::config::Config;
 use crate::driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
-use crate::{Error, Finding, Result, Stage, Swept, aside};
+use crate::quota::Limits;
+use crate::{Error, Finding, Result, Stage, Swept, Unmet, aside};
 use layer::{DIFF, LINKS, Layer, MERGED, WORK};
 
 /// What makes one tree of the directories of layers.
@@ -39,8 +42,10 @@ pub trait Union: fmt::Debug + Send + Sync + Sized {
     const NAME: &'static str;
     /// The mode of a layer's work directory.
     const WORK_MODE: u32;
-    /// Docker's words for a layer whose size should be limited.
+    /// Docker's words for a layer whose size should be limited where that is not possible.
     const NO_QUOTA: &'static str;
+    /// Whether the size of its layers can be limited, by the quotas of the home's file system.
+    const LIMITS: bool;
 
     /// Reads the options of the driver.
     ///
@@ -51,7 +56,12 @@ pub trait Union: fmt::Debug + Send + Sync + Sized {
     /// Refuses a file system that the union cannot use, as far as that can be seen in some microseconds.
     fn check_home(home: &OwnedFd, path: &Path) -> Result<()>;
 
-    /// See [`Driver::capabilities`].
+    /// The limit of containers that have none of their own, in bytes; 0 for none.
+    fn default_size(&self) -> u64 {
+        0
+    }
+
+    /// See [`Driver::capabilities`]; whether there are quotas is for [`Stacked`] to say.
     fn capabilities(&self) -> Capabilities;
 
     /// How the layers of images keep deletions.
@@ -93,6 +103,7 @@ pub struct Stacked<U> {
     max_lowers: usize,
     user_namespace: bool,
     union: U,
+    limits: OnceLock<Result<Limits, Unmet>>,
 }
 
 impl<U: Union> Stacked<U> {
@@ -106,14 +117,36 @@ impl<U: Union> Stacked<U> {
         let path = config.root.join(U::NAME);
         U::check_home(&home, &path)?;
         let links = dir::ensure(&home, OsStr::new(LINKS), 0o700)?;
-        Ok(Self {
+        let opened = Self {
             home,
             path,
             links,
             max_lowers: config.max_lowers,
             user_namespace: config.user_namespace,
             union,
-        })
+            limits: OnceLock::new(),
+        };
+        if opened.union.default_size() > 0
+            && let Err(unmet) = opened.limits()?
+        {
+            return Err(Error::Option(format!(
+                "Storage option {}.size not supported. Filesystem does not support Project Quota: {unmet}",
+                U::NAME
+            )));
+        }
+        Ok(opened)
+    }
+
+    /// The quotas of the home's file system, or why there are none.
+    fn limits(&self) -> Result<Result<&Limits, &Unmet>> {
+        let limits = match self.limits.get() {
+            Some(limits) => limits,
+            None => {
+                let found = Limits::of(&self.home, &self.path, self.user_namespace)?;
+                self.limits.get_or_init(|| found)
+            }
+        };
+        Ok(limits.as_ref())
     }
 
     /// The published layer.
@@ -189,11 +222,16 @@ impl<U: Union> Driver for Stacked<U> {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.union.capabilities()
+        let quota = U::LIMITS && self.limits().is_ok_and(|limits| limits.is_ok());
+        Capabilities { quota, ..self.union.capabilities() }
     }
 
     fn status(&self) -> Result<Vec<(String, String)>> {
-        self.union.status(&self.home, &self.path)
+        let mut lines = self.union.status(&self.home, &self.path)?;
+        if self.union.default_size() > 0 {
+            lines.push(("Size Limit".to_owned(), model::size::binary(self.union.default_size())));
+        }
+        Ok(lines)
     }
 
     fn stage(&self) -> Result<Stage> {
@@ -269,6 +307,13 @@ impl<U: Union> Driver for Stacked<U> {
 
     fn usage(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<u64> {
         Ok(tree::size(self.published(id)?.root()?)?)
+    }
+
+    fn counted(&self, id: &CacheId) -> Result<Option<u64>> {
+        if !U::LIMITS || self.limits()?.is_err() {
+            return Ok(None);
+        }
+        self.counted_size(&self.published(id)?)
     }
 
     fn usage_stamp(&self, id: &CacheId) -> Result<Option<Stamp>> {

@@ -7,9 +7,10 @@ use changeset::{Applied, Applier, Lowers, Pending};
 use model::{CacheId, LinkId};
 use sys::{Root, atomic, dir, lock, tree};
 
-use super::layer::{self, DIFF, LINK, LOWER, Layer, WORK};
+use super::layer::{self, LINK, LOWER, Layer, WORK};
 use super::{Stacked, Union, layer_name};
 use crate::driver::{Driver, LayerKind, Unpack};
+use crate::quota::Limits;
 use crate::{Error, Result, Stage, aside};
 
 impl<U: Union> Stacked<U> {
@@ -20,16 +21,14 @@ impl<U: Union> Stacked<U> {
         parent: Option<&CacheId>,
         kind: LayerKind,
     ) -> Result<()> {
-        if let LayerKind::Writable { size: Some(_) } = kind {
-            return Err(Error::Unsupported { driver: U::NAME, what: U::NO_QUOTA });
-        }
+        let limit = self.limit_of(kind)?;
         let name = layer_name(id)?;
         if self.exists(id)? || stage.contains(id)? {
             return Err(Error::Exists(id.clone()));
         }
         let parent = parent.map(|parent| self.find(Some(stage), parent)).transpose()?;
         let lower = parent.as_ref().map(|parent| self.lower_above(parent)).transpose()?;
-        let made = self.make(stage, name, lower.as_deref()).and_then(|link| {
+        let made = self.make(stage, name, lower.as_deref(), limit).and_then(|link| {
             stage.note_link(link, id);
             match &parent {
                 Some(parent) => self.inherit_root(&self.staged(stage, id)?, parent),
@@ -53,13 +52,18 @@ impl<U: Union> Stacked<U> {
     }
 
     /// Makes the layer's directory, and gives it a short name.
-    fn make(&self, stage: &Stage, name: &OsStr, lower: Option<&[LinkId]>) -> Result<LinkId> {
+    fn make(
+        &self,
+        stage: &Stage,
+        name: &OsStr,
+        lower: Option<&[LinkId]>,
+        limit: Option<(&Limits, u64)>,
+    ) -> Result<LinkId> {
         let fd = dir::ensure(stage.fd(), name, 0o710)?;
-        dir::ensure(&fd, OsStr::new(DIFF), 0o755)?;
+        self.make_limited(&fd, lower.is_some(), limit)?;
         let link = LinkId::from_random(sys::process::random());
         atomic::create_unsynced(&fd, OsStr::new(LINK), 0o644, link.to_string().as_bytes())?;
         if let Some(lower) = lower {
-            dir::ensure(&fd, OsStr::new(WORK), U::WORK_MODE)?;
             atomic::create_unsynced(&fd, OsStr::new(LOWER), 0o644, layer::lower_text(lower).as_bytes())?;
         }
         Ok(link)
