@@ -18,7 +18,7 @@ use archive::tar::{Entry, Kind, Writer};
 use sys::{FileKind, Meta, OwnedFd, Root, Time, dir, file, meta, xattr};
 
 use crate::Marks;
-use crate::changes::{ChangeKind, tree_changes};
+use crate::changes::{Change, ChangeKind, tree_changes};
 use crate::entry::{self, BUFFER};
 use crate::error::{Error, Result};
 use crate::marks::Role;
@@ -83,8 +83,16 @@ pub fn write_tree_diff(
     old: impl Into<Option<Root>>,
     out: &mut (impl Write + ?Sized),
 ) -> Result<DiffStats> {
+    write_changes(new, tree_changes(new, old)?, out)
+}
+
+/// Writes these changes, sorted by path, with the files of `new`.
+///
+/// # Errors
+/// [`Error::ReservedName`] and [`Error::Changed`], as [`write_upper`].
+pub fn write_changes(new: &Root, changes: Vec<Change>, out: &mut (impl Write + ?Sized)) -> Result<DiffStats> {
     let mut diff = Diff::new(out, None);
-    for change in tree_changes(new, old)? {
+    for change in changes {
         let path = change.path.strip_prefix("/").unwrap_or(&change.path);
         if change.kind == ChangeKind::Deleted {
             diff.whiteout(path, &NOBODY)?;

@@ -1,6 +1,5 @@
 //! The specification of a driver.
 
-use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use changeset::{Applied, Applier, ApplyLimits, ApplyOptions, Change, DiffStats, 
 use model::CacheId;
 use sys::Root;
 
+pub use crate::stamp::Stamp;
 use crate::{Finding, Result, Stage, Swept};
 
 /// Keeps layers on disk, and makes trees of them.
@@ -146,6 +146,13 @@ pub trait Driver: Send + Sync {
     /// All published layers, in no order. Reads one directory, not the layers.
     fn list(&self) -> Result<Vec<CacheId>>;
 
+    /// Makes an image's layer of a published writable one, which is unmounted and will not be mounted for writing again.
+    /// Comes before the record that makes it an image's, and before the sync that makes that durable. Drivers that keep
+    /// both in one form have nothing to do.
+    fn seal(&self, _id: &CacheId) -> Result<()> {
+        Ok(())
+    }
+
     /// The root of a published layer: where the files are that the layer's archive had. For reading.
     fn layer_root(&self, id: &CacheId) -> Result<Root>;
 
@@ -282,22 +289,5 @@ impl Unpack {
             strict_xattrs: self.strict_xattrs,
             limits: self.limits,
         }
-    }
-}
-
-/// A value to compare with an earlier one of the same layer, and nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp(String);
-
-impl Stamp {
-    /// A stamp from its text.
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }

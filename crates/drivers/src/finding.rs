@@ -38,6 +38,24 @@ pub enum Damage {
         /// The layer below.
         parent: Option<CacheId>,
     },
+    /// The file `lower-id` is missing, empty, malformed or not what the layer's parent stands on; the parent, if it is
+    /// known, is what it can be made from again.
+    LowerId {
+        /// What is wrong with it.
+        why: &'static str,
+        /// The layer below.
+        parent: Option<CacheId>,
+    },
+    /// The layer's list of the layers below it is missing, malformed or not its parent's; the parent, if it is known, is
+    /// what it can be made from again.
+    Ancestors {
+        /// What is wrong with it.
+        why: &'static str,
+        /// The layer below.
+        parent: Option<CacheId>,
+    },
+    /// The layer stands on one that does not exist, or has no files.
+    NoLower(CacheId),
     /// `lower` names a layer that does not exist.
     DanglingLower(LinkId),
     /// The work directory, which a writable mount needs, is missing.
@@ -55,8 +73,10 @@ impl Finding {
     /// Whether [`Driver::repair`](crate::Driver::repair) can mend it without data from elsewhere.
     pub fn is_repairable(&self) -> bool {
         match &self.damage {
-            Damage::NoDirectory | Damage::NoDiff | Damage::DanglingLower(_) => false,
-            Damage::Lower { parent, .. } => parent.is_some(),
+            Damage::NoDirectory | Damage::NoDiff | Damage::DanglingLower(_) | Damage::NoLower(_) => false,
+            Damage::Lower { parent, .. }
+            | Damage::LowerId { parent, .. }
+            | Damage::Ancestors { parent, .. } => parent.is_some(),
             _ => true,
         }
     }
@@ -74,10 +94,16 @@ impl Finding {
             Damage::Link(_) => "find the layer's name in l/, or give it a new one, and write it to link",
             Damage::ShortName(_) => "make the name in l/ again",
             Damage::Lower { parent: Some(_), .. } => "write lower again from the parent layer",
-            Damage::Lower { parent: None, .. } => {
+            Damage::LowerId { parent: Some(_), .. } => "write lower-id again from the parent layer",
+            Damage::Ancestors { parent: Some(_), .. } => "write the list again from the parent layer",
+            Damage::Lower { parent: None, .. }
+            | Damage::LowerId { parent: None, .. }
+            | Damage::Ancestors { parent: None, .. } => {
                 "nothing is known of the parent layer: remove what uses this layer"
             }
-            Damage::DanglingLower(_) => "repair the layer below first; if it is gone, load the image again",
+            Damage::DanglingLower(_) | Damage::NoLower(_) => {
+                "repair the layer below first; if it is gone, load the image again"
+            }
             Damage::NoWork => "make the work directory again",
             Damage::StrayMerged => "remove the empty directory",
             Damage::DeadMount => "unmount it, and mount it again",
@@ -99,6 +125,9 @@ impl fmt::Display for Finding {
             Damage::Link(why) => write!(f, "the file link is {why}"),
             Damage::ShortName(link) => write!(f, "l/{link} does not lead to it"),
             Damage::Lower { why, .. } => write!(f, "the file lower {why}"),
+            Damage::LowerId { why, .. } => write!(f, "the file lower-id {why}"),
+            Damage::Ancestors { why, .. } => write!(f, "the list of the layers below it {why}"),
+            Damage::NoLower(id) => write!(f, "the layer {id} below it is missing or has no files"),
             Damage::DanglingLower(link) => {
                 write!(f, "the file lower names l/{link}, which leads to no layer")
             }

@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | [`overlay2`](Overlay2) | the layer's own files, deletions as whiteouts | a mount of the kernel's OverlayFS |
 //! | [`fuse-overlayfs`](FuseOverlayfs) | the same, deletions as in archives | a mount of a union in user space |
+//! | [`overlay`](LegacyOverlay) | the whole tree, of hard links to the layer below | a mount of the kernel's OverlayFS on one |
 //! | [`btrfs`](Btrfs) | a snapshot of its parent's subvolume | the subvolume |
 //! | [`vfs`](Vfs) | a whole copy of the tree | the copy |
 //!
@@ -23,23 +24,28 @@ mod driver;
 mod error;
 mod finding;
 mod fuse_overlayfs;
+mod mountpoint;
+mod overlay;
 mod overlay2;
 mod prerequisite;
 mod quota;
 mod select;
 mod stacked;
+mod stamp;
 mod vfs;
 mod whole;
 
 pub use aside::{Stage, Swept};
 pub use btrfs::Btrfs;
 pub use config::Config;
-pub use driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
+pub use driver::{Access, Capabilities, Driver, LayerKind, Unpack};
 pub use error::{Error, Result};
 pub use finding::{Damage, Finding};
 pub use fuse_overlayfs::{FuseOverlayfs, Server};
+pub use overlay::LegacyOverlay;
 pub use overlay2::Overlay2;
 pub use prerequisite::{Prerequisite, Unmet};
 pub use select::{Choice, Refusal, Selected, Why, is_known, names, open, prior_states, probe, select};
 pub use stacked::Stacked;
+pub use stamp::Stamp;
 pub use vfs::Vfs;

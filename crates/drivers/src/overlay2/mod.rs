@@ -40,6 +40,11 @@ type Options = Vec<(&'static str, Option<&'static str>)>;
 const EMPTY: &str = "empty";
 
 impl KernelOverlay {
+    /// One that was given no options.
+    pub(crate) fn plain(user_namespace: bool) -> Self {
+        Self { user_namespace, options: OnceLock::new() }
+    }
+
     fn options(&self) -> &Options {
         self.options.get_or_init(|| options(self.user_namespace))
     }

@@ -6,8 +6,8 @@ use model::{CacheId, LinkId};
 use sys::{Errno, FileKind, atomic, dir, meta};
 
 use super::layer::{self, DIFF, LINK, LOWER, Layer, MERGED, WORK};
-use super::mount::State;
 use super::{Stacked, Union};
+use crate::mountpoint::State;
 use crate::{Damage, Driver, Error, Finding, Result};
 
 impl<U: Union> Stacked<U> {
@@ -37,7 +37,7 @@ impl<U: Union> Stacked<U> {
                 }
             }
         }
-        match self.state(&layer)? {
+        match layer.mount_point().state()? {
             State::Dead => damages.push(Damage::DeadMount),
             State::Free if is_dir(&layer, MERGED)? => damages.push(Damage::StrayMerged),
             _ => {}
@@ -120,7 +120,7 @@ impl<U: Union> Stacked<U> {
                 Ok(dir::sync(&layer.fd)?)
             }
             Damage::DeadMount => {
-                if self.state(&layer)? == State::Dead {
+                if layer.mount_point().state()? == State::Dead {
                     self.end_mount(&layer)?;
                 }
                 Ok(())

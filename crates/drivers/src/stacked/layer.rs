@@ -17,6 +17,7 @@ use sys::{Errno, OwnedFd, Root, atomic, dir, meta};
 
 #[cfg(doc)]
 use super::Union;
+use crate::mountpoint::MountPoint;
 use crate::{Damage, Result};
 
 pub(super) const DIFF: &str = "diff";
@@ -42,6 +43,11 @@ impl Layer {
     /// A finding about this layer.
     pub(super) fn finding(&self, damage: Damage) -> crate::Finding {
         crate::Finding { driver: self.driver, layer: Some(self.id.clone()), damage }
+    }
+
+    /// Where its tree is mounted.
+    pub(super) fn mount_point(&self) -> MountPoint<'_> {
+        MountPoint { dir: &self.fd, name: OsStr::new(MERGED), path: self.path.join(MERGED) }
     }
 
     fn damaged(&self, damage: Damage) -> crate::Error {

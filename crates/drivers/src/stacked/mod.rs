@@ -31,9 +31,9 @@ use sys::mount::Branch;
 use sys::{OwnedFd, Root, dir, meta, tree};
 
 use crate::config::Config;
-use crate::driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
+use crate::driver::{Access, Capabilities, Driver, LayerKind, Unpack};
 use crate::quota::Limits;
-use crate::{Error, Finding, Result, Stage, Swept, Unmet, aside};
+use crate::{Error, Finding, Result, Stage, Stamp, Swept, Unmet, aside};
 use layer::{DIFF, LINKS, Layer, MERGED, WORK};
 
 /// What makes one tree of the directories of layers.
@@ -290,9 +290,7 @@ impl<U: Union> Driver for Stacked<U> {
     }
 
     fn mounted(&self, id: &CacheId) -> Result<Option<PathBuf>> {
-        let layer = self.published(id)?;
-        let free = self.state(&layer)? == mount::State::Free;
-        Ok((!free).then(|| layer.path.join(MERGED)))
+        self.published(id)?.mount_point().mounted()
     }
 
     fn changes(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<Vec<Change>> {

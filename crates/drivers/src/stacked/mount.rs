@@ -2,31 +2,17 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use model::{CacheId, LinkId};
 use sys::lock::{self, Lock, Mutual};
 use sys::mount::Branch;
-use sys::{Errno, Time, dir, meta};
+use sys::{Errno, dir, meta};
 
 use super::layer::{DIFF, LINKS, Layer, MERGED, WORK};
 use super::{Stacked, Tree, Union, same};
-use crate::driver::{Access, Stamp};
-use crate::{Damage, Error, Result};
-
-/// What is on a layer's mount point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// Nothing, or there is no mount point.
-    Free,
-    /// A mount.
-    Mounted {
-        /// Whether it refuses writes.
-        read_only: bool,
-    },
-    /// A mount whose server died.
-    Dead,
-}
+use crate::driver::Access;
+use crate::mountpoint::{Ended, State};
+use crate::{Damage, Error, Result, Stamp};
 
 impl<U: Union> Stacked<U> {
     pub(super) fn mount_layer(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
@@ -42,13 +28,8 @@ impl<U: Union> Stacked<U> {
         }
         let _lock = self.lock(&layer)?;
         let merged = layer.path.join(MERGED);
-        match self.state(&layer)? {
-            State::Mounted { read_only: true } if access == Access::Write => {
-                return Err(read_only("it is mounted for reading"));
-            }
-            State::Mounted { .. } => return Ok(merged),
-            State::Dead => sys::mount::detach(&merged)?,
-            State::Free => {}
+        if layer.mount_point().serves(id, access)? {
+            return Ok(merged);
         }
         let tree = self.tree(&layer, &lowers, access)?;
         dir::ensure(&layer.fd, OsStr::new(MERGED), 0o700)?;
@@ -96,17 +77,10 @@ impl<U: Union> Stacked<U> {
 
     /// Unmounts, and says whether there was a mount; the caller holds the layer's lock.
     pub(super) fn end_mount(&self, layer: &Layer) -> Result<bool> {
-        let merged = layer.path.join(MERGED);
-        let ended = match self.state(layer)? {
-            State::Free => return Ok(false),
-            State::Dead => sys::mount::detach(&merged).map(|()| true)?,
-            State::Mounted { read_only } => match sys::mount::unmount(&merged) {
-                Err(e) if e.errno == Errno::BUSY => sys::mount::detach(&merged).map(|()| read_only)?,
-                other => other.map_err(Error::from).and_then(|()| Self::has_ended(layer))?,
-            },
-        };
-        if !ended {
-            return Ok(true);
+        match layer.mount_point().end(|| Self::has_ended(layer))? {
+            Ended::Free => return Ok(false),
+            Ended::Lingers => return Ok(true),
+            Ended::Settled => {}
         }
         match dir::rmdir(&layer.fd, OsStr::new(MERGED)) {
             // Something else is mounted there, or somebody has put files there: it does no harm.
@@ -120,16 +94,6 @@ impl<U: Union> Stacked<U> {
         match dir::open(&layer.fd, OsStr::new(WORK)) {
             Ok(work) => U::has_ended(&work),
             Err(e) if matches!(e.errno, Errno::NOENT | Errno::NOTDIR) => Ok(true),
-            Err(e) => Err(e.into()),
-        }
-    }
-
-    /// What is mounted for the layer in the namespace of this thread.
-    pub(super) fn state(&self, layer: &Layer) -> Result<State> {
-        match sys::mount::at(&layer.fd, OsStr::new(MERGED)) {
-            Ok(None) => Ok(State::Free),
-            Ok(Some(mounted)) => Ok(State::Mounted { read_only: mounted.read_only }),
-            Err(e) if e.errno == Errno::NOTCONN => Ok(State::Dead),
             Err(e) => Err(e.into()),
         }
     }
@@ -150,27 +114,12 @@ impl<U: Union> Stacked<U> {
     /// A writable layer changes only while it is mounted, and each mount leaves its mark on the layer's directory:
     /// `merged` comes and goes, and the kernel makes `work/work` anew. Docker's mounts do the same.
     pub(super) fn stamp(&self, layer: &Layer) -> Result<Option<Stamp>> {
-        if self.state(layer)? != State::Free || meta::find(&layer.fd, OsStr::new(MERGED))?.is_some() {
+        if layer.mount_point().state()? != State::Free || meta::find(&layer.fd, OsStr::new(MERGED))?.is_some()
+        {
             return Ok(None);
         }
         let Some(work) = meta::find(&layer.fd, OsStr::new(WORK))? else { return Ok(None) };
         let Some(diff) = meta::find(&layer.fd, OsStr::new(DIFF))? else { return Ok(None) };
-        let times = [meta::of_fd(&layer.fd)?.ctime, work.ctime, diff.ctime];
-        if !settled(&times) {
-            return Ok(None);
-        }
-        let text: Vec<String> = times.iter().map(|t| format!("{}.{:09}", t.secs, t.nanos)).collect();
-        Ok(Some(Stamp::from_text(text.join("-"))))
+        Ok(Stamp::of_times(&[meta::of_fd(&layer.fd)?.ctime, work.ctime, diff.ctime]))
     }
-}
-
-/// Whether the clock has moved on since these times, so that a change now would give another time. Kernels before
-/// 6.13 take times from a clock that ticks every few milliseconds; some file systems keep whole seconds.
-fn settled(times: &[Time]) -> bool {
-    let whole_seconds = times.iter().all(|t| t.nanos == 0);
-    let tick = Duration::from_millis(if whole_seconds { 1100 } else { 20 });
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let newest = times.iter().max().copied().unwrap_or_default();
-    let newest = Duration::new(u64::try_from(newest.secs).unwrap_or(0), newest.nanos);
-    newest + tick < now
 }

@@ -1,16 +1,28 @@
-//! A tree, copied whole: content (shared blocks where the file system can), holes, hard links, owners, modes, times,
+//! A tree, made once more: of copies or of hard links.
+//!
+//! Of copies: content (shared blocks where the file system can), holes, hard links, owners, modes, times,
 //! and all extended attributes. Docker's copy keeps of the attributes file capabilities only (moby.md §9.2).
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use sys::{AsFd, FileKind, Meta, OwnedFd, Root, dir, file, meta, xattr};
+use sys::{AsFd, Errno, FileKind, Meta, OwnedFd, Root, dir, file, meta, xattr};
 
-/// Copies what is in `from` into the empty directory `to`, and gives `to` the attributes of `from`. Two descriptors
-/// are open for each level of the tree. Nothing is durable when this returns.
+/// Makes of what is in `from` the same in the empty directory `to`, and gives `to` the attributes of `from`. Two
+/// descriptors are open for each level of the tree. Nothing is durable when this returns.
 pub(crate) fn tree(from: &Root, to: &Root) -> sys::Result<()> {
-    let mut copy = Copy { to, links: HashMap::new(), path: PathBuf::new() };
+    make(from, to, Files::Copied)
+}
+
+/// The same, but the new tree's regular files are those of `from` (hard links); one that has as many names as it can have
+/// is copied.
+pub(crate) fn linked(from: &Root, to: &Root) -> sys::Result<()> {
+    make(from, to, Files::Linked)
+}
+
+fn make(from: &Root, to: &Root, files: Files) -> sys::Result<()> {
+    let mut copy = Copy { to, files, links: HashMap::new(), path: PathBuf::new() };
     let mut levels = vec![Level::new(dir::reopen(from)?, dir::reopen(to)?)?];
     while let Some(level) = levels.last_mut() {
         let Some(entry) = level.rest.pop() else {
@@ -33,6 +45,13 @@ pub(crate) fn tree(from: &Root, to: &Root) -> sys::Result<()> {
     Ok(())
 }
 
+/// What becomes of regular files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    Copied,
+    Linked,
+}
+
 /// A directory on the way down.
 struct Level {
     from: OwnedFd,
@@ -49,6 +68,7 @@ impl Level {
 
 struct Copy<'a> {
     to: &'a Root,
+    files: Files,
     /// Where the copy of an inode with several names is.
     links: HashMap<(u64, u64), PathBuf>,
     /// The directory that is being copied, from the root.
@@ -57,11 +77,17 @@ struct Copy<'a> {
 
 impl Copy<'_> {
     fn leaf(&mut self, from: &OwnedFd, to: &OwnedFd, name: &OsStr, meta: &Meta) -> sys::Result<()> {
-        if meta.nlink > 1 {
-            if let Some(first) = self.links.get(&(meta.dev, meta.ino)) {
-                let (parent, first) = self.to.parent(first)?;
-                return dir::link(parent, &first, to, name);
+        if let Some(first) = self.links.get(&(meta.dev, meta.ino)) {
+            let (parent, first) = self.to.parent(first)?;
+            return dir::link(parent, &first, to, name);
+        }
+        if self.files == Files::Linked && meta.kind == FileKind::File {
+            match dir::link(from, name, to, name) {
+                Err(e) if e.errno == Errno::MLINK => {}
+                other => return other,
             }
+        }
+        if meta.nlink > 1 {
             self.links.insert((meta.dev, meta.ino), self.path.join(name));
         }
         match meta.kind {

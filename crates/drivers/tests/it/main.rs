@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)] // clippy knows tests only by their attribute, not their helpers
 
 mod btrfs;
+mod overlay;
 mod overlay2;
 mod vfs;
