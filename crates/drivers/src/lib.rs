@@ -8,6 +8,7 @@
 //! | [`overlay2`](Overlay2) | the layer's own files, deletions as whiteouts | a mount of the kernel's OverlayFS |
 //! | [`fuse-overlayfs`](FuseOverlayfs) | the same, deletions as in archives | a mount of a union in user space |
 //! | [`overlay`](LegacyOverlay) | the whole tree, of hard links to the layer below | a mount of the kernel's OverlayFS on one |
+//! | [`aufs`](Aufs) | the layer's own files, deletions as in archives | a mount of a union in user space |
 //! | [`btrfs`](Btrfs) | a snapshot of its parent's subvolume | the subvolume |
 //! | [`vfs`](Vfs) | a whole copy of the tree | the copy |
 //!
@@ -17,6 +18,7 @@
 pub mod suite;
 
 mod aside;
+mod aufs;
 mod backing;
 mod btrfs;
 mod config;
@@ -36,6 +38,7 @@ mod vfs;
 mod whole;
 
 pub use aside::{Stage, Swept};
+pub use aufs::Aufs;
 pub use btrfs::Btrfs;
 pub use config::Config;
 pub use driver::{Access, Capabilities, Driver, LayerKind, Unpack};

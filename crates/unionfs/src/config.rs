@@ -39,6 +39,9 @@ pub struct Options {
     pub xino: Xino,
     /// `.wh.NAME` and `.wh..wh..opq` in lower layers are deletions.
     pub aufs_whiteouts: bool,
+    /// Deletions of the upper layer are kept so, too, and no longer as the kernel's overlay keeps them: it is the
+    /// writable branch of an AUFS. Only with [`Options::aufs_whiteouts`].
+    pub aufs_upper: bool,
     /// The union has no extended attributes to show or set.
     pub no_xattrs: bool,
     /// How users of the layers show; empty: as they are.
@@ -77,6 +80,7 @@ impl Default for Options {
             volatile: false,
             xino: Xino::default(),
             aufs_whiteouts: true,
+            aufs_upper: false,
             no_xattrs: false,
             uid_map: Vec::new(),
             gid_map: Vec::new(),

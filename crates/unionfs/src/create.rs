@@ -132,6 +132,7 @@ impl Union {
             }
             other => other?,
         }
+        self.unhide(&dir, name)?;
         let stat = At::child(&dir, name).stat()?;
         let was_gone = {
             let mut place = node.place();
@@ -177,6 +178,9 @@ impl Union {
             }
             Err(e) => return Err(e),
         };
+        if !below.is_empty() {
+            self.unhide(&dir, new.name)?;
+        }
         let found = match what {
             What::Dir => {
                 let dir = Arc::new(backing::open_dir(std::os::fd::AsFd::as_fd(&dir), new.name)?);

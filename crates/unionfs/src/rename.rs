@@ -201,6 +201,16 @@ impl Union {
 
     /// Moves, over whatever the upper layer has in the new place: nothing, a whiteout, a file or an empty directory.
     fn move_over(&self, node: &Node, from: &End<'_>, to: &End<'_>) -> Result<()> {
+        if self.options.aufs_upper {
+            if from.below {
+                self.put_whiteout(&from.dir, from.name)?;
+            }
+            rfs::renameat(&from.dir, from.name, &to.dir, to.name).or_else(|e| {
+                self.unhide(&from.dir, from.name)?;
+                Err(e)
+            })?;
+            return self.unhide(&to.dir, to.name);
+        }
         if node.is_dir() && self.is_hidden(&to.dir, to.name)? {
             // A directory cannot replace a device: they change places.
             rfs::renameat_with(&from.dir, from.name, &to.dir, to.name, RenameFlags::EXCHANGE)?;
@@ -224,6 +234,10 @@ impl Union {
         let Some(upper) = self.upper_of(&found.stack) else { return Ok(()) };
         if sys::dir::list(&upper).map_err(|e| e.errno)?.is_empty() {
             return Ok(());
+        }
+        if self.options.aufs_upper {
+            // An empty directory cannot hide anything; a whiteout can.
+            return self.replace_by_whiteout(&to.dir, to.name);
         }
         let work = self.work()?;
         let temp = work.name();

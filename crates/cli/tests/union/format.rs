@@ -9,7 +9,8 @@ use drivers::{Access, Config, Driver, Result, Server};
 use model::CacheId;
 use testkit::tree::dump;
 
-fn names(path: &Path) -> Vec<String> {
+/// The names in a directory, sorted.
+pub(super) fn names(path: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();

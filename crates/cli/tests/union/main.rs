@@ -1,8 +1,9 @@
-//! The driver `fuse-overlayfs` with the program itself as its server: the conformance suite of all drivers, as root and
-//! in a user namespace, and what is particular to this one.
+//! The drivers `fuse-overlayfs` and `aufs` with the program itself as their server: the conformance suite of all drivers, as
+//! root and in a user namespace, and what is particular to these.
 
 #![allow(clippy::unwrap_used)] // clippy knows tests only by their attribute, not their helpers
 
+mod aufs;
 mod format;
 mod mount_program;
 mod server;
@@ -13,16 +14,19 @@ use drivers::{Config, Driver, FuseOverlayfs, Result, Server};
 use sys::userns::{Privilege, privilege};
 
 fn open(config: &Config) -> Result<Box<dyn Driver>> {
-    open_with(config, Server { program: env!("CARGO_BIN_EXE_layercake").into(), args: vec!["union".into()] })
+    Ok(Box::new(FuseOverlayfs::open(&configured(config))?))
 }
 
 fn open_with(config: &Config, server: Server) -> Result<Box<dyn Driver>> {
+    let config = Config { union_server: Some(server), ..configured(config) };
+    Ok(Box::new(FuseOverlayfs::open(&config)?))
+}
+
+/// With the program as the server.
+fn configured(config: &Config) -> Config {
     let user_namespace = privilege().unwrap() != Privilege::Root;
-    Ok(Box::new(FuseOverlayfs::open(&Config {
-        user_namespace,
-        union_server: Some(server),
-        ..config.clone()
-    })?))
+    let server = Server { program: env!("CARGO_BIN_EXE_layercake").into(), args: vec!["union".into()] };
+    Config { user_namespace, union_server: Some(server), ..config.clone() }
 }
 
 drivers::conformance!(super::open);

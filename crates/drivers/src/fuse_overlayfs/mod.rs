@@ -32,6 +32,10 @@ pub type FuseOverlayfs = Stacked<UserUnion>;
 /// A union file system in user space.
 #[derive(Debug)]
 pub struct UserUnion {
+    /// The driver's name.
+    driver: &'static str,
+    /// Whether writable layers keep deletions as AUFS does.
+    aufs: bool,
     server: Option<Server>,
     user_namespace: bool,
 }
@@ -55,6 +59,16 @@ impl FuseOverlayfs {
 
 impl UserUnion {
     const NO_SERVER: &'static str = "there is no program to serve its mounts";
+
+    /// The union of the driver `aufs`.
+    pub(crate) fn of_aufs(config: &Config) -> Self {
+        Self { driver: "aufs", aufs: true, ..Self::plain(config) }
+    }
+
+    fn plain(config: &Config) -> Self {
+        let (server, user_namespace) = (config.union_server.clone(), config.user_namespace);
+        Self { driver: Self::NAME, aufs: false, server, user_namespace }
+    }
 }
 
 impl Union for UserUnion {
@@ -67,7 +81,7 @@ impl Union for UserUnion {
         if let Some(option) = config.options()?.first() {
             return Err(Error::Option(format!("fuse-overlayfs: unknown option {}", option.key)));
         }
-        Ok(Self { server: config.union_server.clone(), user_namespace: config.user_namespace })
+        Ok(Self::plain(config))
     }
 
     fn check_home(_: &OwnedFd, _: &Path) -> Result<()> {
@@ -101,8 +115,8 @@ impl Union for UserUnion {
 
     fn mount(&self, tree: Tree<'_>, target: &Path) -> Result<()> {
         match &self.server {
-            Some(server) => server.mount(&tree, target, self.user_namespace),
-            None => Err(Error::Unsupported { driver: Self::NAME, what: Self::NO_SERVER }),
+            Some(server) => server.mount(&tree, target, self.user_namespace, self.aufs),
+            None => Err(Error::Unsupported { driver: self.driver, what: Self::NO_SERVER }),
         }
     }
 

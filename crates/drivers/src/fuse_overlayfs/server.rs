@@ -31,14 +31,20 @@ pub struct Server {
 
 impl Server {
     /// Mounts a tree.
-    pub(super) fn mount(&self, tree: &Tree<'_>, target: &Path, user_namespace: bool) -> Result<()> {
+    pub(super) fn mount(
+        &self,
+        tree: &Tree<'_>,
+        target: &Path,
+        user_namespace: bool,
+        aufs: bool,
+    ) -> Result<()> {
         let failed =
             |why: String| Error::Server { program: self.program.clone(), target: target.to_owned(), why };
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
             .arg("-o")
-            .arg(options(tree, user_namespace))
+            .arg(options(tree, user_namespace, aufs))
             .arg(target)
             .current_dir(tree.path);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -55,7 +61,7 @@ impl Server {
 }
 
 /// What `-o` says.
-fn options(tree: &Tree<'_>, user_namespace: bool) -> OsString {
+fn options(tree: &Tree<'_>, user_namespace: bool, aufs: bool) -> OsString {
     let mut options = OsString::from("lowerdir=");
     for (n, lower) in tree.lowers.iter().enumerate() {
         if n > 0 {
@@ -75,6 +81,9 @@ fn options(tree: &Tree<'_>, user_namespace: bool) -> OsString {
         None => options.push(",ro"),
     }
     options.push(",suid,dev");
+    if aufs {
+        options.push(",aufs_whiteouts=upper");
+    }
     // The user's own programs are outside of his namespace, and `allow_other` is for those inside only.
     options.push(if user_namespace { ",userxattr,noallow_other" } else { ",allow_other" });
     options

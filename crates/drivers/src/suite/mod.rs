@@ -74,7 +74,7 @@ pub fn run_at(name: &str, open: Open, place: Place, case: impl FnOnce(&Bench)) {
         return testkit::machine::skip(name, &why.to_string());
     }
     let (_alone, _together);
-    if driver.name() == "fuse-overlayfs" {
+    if is_served(driver.name()) {
         _alone = alone;
     } else {
         drop(alone);
@@ -83,9 +83,14 @@ pub fn run_at(name: &str, open: Open, place: Place, case: impl FnOnce(&Bench)) {
     case(&Bench { driver, config, open, _ground: keep });
 }
 
+/// Whether a process serves each of the driver's mounts.
+fn is_served(driver: &str) -> bool {
+    matches!(driver, "fuse-overlayfs" | "aufs")
+}
+
 /// Whether this machine can do what the driver's mounts take.
 fn mounts_work(driver: &str) -> sys::Result<()> {
-    if driver == "fuse-overlayfs" { sys::fuse::open_device().map(drop) } else { overlays_work() }
+    if is_served(driver) { sys::fuse::open_device().map(drop) } else { overlays_work() }
 }
 
 /// Whether this machine mounts overlays here at all. Asks the kernel, not the driver: a broken driver must not look

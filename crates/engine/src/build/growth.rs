@@ -203,6 +203,7 @@ impl<'a> Growth<'a> {
             // No archive holds them: without this the layer would show more here than where it is loaded.
             remove_sockets(sys::dir::reopen(engine.driver.layer_root(id)?)?)?;
         }
+        engine.driver.seal(id)?;
         let diff = DiffId::from(digest);
         let parent = self.chain();
         let chain = ChainId::extend(parent.as_ref(), &diff);

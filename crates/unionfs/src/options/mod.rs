@@ -10,7 +10,7 @@
 //! | `squash_to_root`, `squash_to_uid=N`, `squash_to_gid=N`, `static_nlink`, `noacl`, `noxattrs`, `timeout=SECONDS`, `threaded=0`, `fsync=0` | as fuse-overlayfs's |
 //! | `allow_other`, `default_permissions`, `max_threads=N`, `fsname=X`, `subtype=X` | as libfuse's |
 //! | `ro`, `suid`, `dev`, `exec`, `noatime` and their opposites, `context=X` and its like | as mount(8)'s |
-//! | `aufs_whiteouts=on\|off`, `passthrough=on\|off`, `passthrough_from=BYTES`, `noallow_other` | ours |
+//! | `aufs_whiteouts=on\|off\|upper`, `passthrough=on\|off`, `passthrough_from=BYTES`, `noallow_other` | ours |
 //!
 //! What has a meaning is accepted. What is only a hint (`clone_fd`, `fast_ino`, `lazytime`, `_netdev`, …) is accepted
 //! and does nothing. Everything else is refused by its name: an option that was asked for and silently not done would
@@ -139,7 +139,13 @@ impl Reader {
             "noxattrs" => options.no_xattrs = given.switch_or_flag()?,
             "noacl" => options.noacl = given.flag().map(|()| true)?,
             "acl" => options.noacl = given.flag().map(|()| false)?,
-            "aufs_whiteouts" => options.aufs_whiteouts = given.switch()?,
+            "aufs_whiteouts" => {
+                (options.aufs_whiteouts, options.aufs_upper) = given.one_of(&[
+                    ("on", (true, false)),
+                    ("off", (false, false)),
+                    ("upper", (true, true)),
+                ])?;
+            }
             "passthrough" => options.passthrough = given.switch()?,
             "passthrough_from" => options.passthrough_from = given.number()?,
             "threaded" => options.threads = if given.switch()? { 0 } else { 1 },

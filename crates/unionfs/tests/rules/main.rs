@@ -8,6 +8,7 @@
 //! `ours`, or the path of a mount helper (see `../suites/mount-layercake.sh`) for any other union.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod aufs_upper;
 mod copy_up;
 mod faults;
 mod files;
