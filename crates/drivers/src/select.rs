@@ -11,7 +11,7 @@ use sys::dir;
 
 use crate::config::Config;
 use crate::prerequisite::Unmet;
-use crate::{Btrfs, Driver, Error, FuseOverlayfs, Overlay2, Result, Vfs};
+use crate::{Aufs, Btrfs, Driver, Error, FuseOverlayfs, LegacyOverlay, Overlay2, Result, Vfs};
 
 /// A driver as it stands in the list.
 struct Known {
@@ -51,6 +51,20 @@ const KNOWN: &[Known] = &[
         tried: true,
         open: |config| Ok(Box::new(Btrfs::open(config)?)),
         probe: Btrfs::probe,
+    },
+    Known {
+        name: "aufs",
+        counts_as_prior: true,
+        tried: false,
+        open: |config| Ok(Box::new(Aufs::open(config)?)),
+        probe: Aufs::probe,
+    },
+    Known {
+        name: "overlay",
+        counts_as_prior: true,
+        tried: false,
+        open: |config| Ok(Box::new(LegacyOverlay::open(config)?)),
+        probe: LegacyOverlay::probe,
     },
     Known {
         name: "vfs",

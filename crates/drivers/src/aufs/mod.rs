@@ -36,11 +36,11 @@ use changeset::{Applied, Applier, Change, DiffStats, Lowers, Marks, Whiteouts};
 use model::CacheId;
 use sys::{OwnedFd, Root, dir, tree};
 
+use crate::config::Config;
 use crate::driver::{Access, Capabilities, Driver, LayerKind, Unpack};
-use crate::fuse_overlayfs::UserUnion;
-use crate::select::Config;
+use crate::fuse_overlayfs::{FuseOverlayfs, UserUnion};
 use crate::stacked::Union;
-use crate::{Error, Finding, Result, Stage, Stamp, Swept, aside};
+use crate::{Error, Finding, Result, Stage, Stamp, Swept, Unmet, aside};
 use layer::{Layer, Place};
 
 const NAME: &str = "aufs";
@@ -84,6 +84,11 @@ impl Aufs {
             user_namespace: config.user_namespace,
             union: UserUnion::of_aufs(config),
         })
+    }
+
+    /// Whether this process can mount our union here; the kernel's AUFS is not asked for.
+    pub(crate) fn probe(config: &Config) -> Result<(), Unmet> {
+        FuseOverlayfs::probe(config)
     }
 
     /// The layer's own tree, below the layers that it is on.

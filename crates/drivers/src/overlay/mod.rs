@@ -23,14 +23,15 @@ use std::path::{Path, PathBuf};
 
 use changeset::{Applied, Applier, Change, DiffStats, Lowers, XattrSpace};
 use model::CacheId;
-use sys::{OwnedFd, Root, dir, meta, tree};
+use sys::{OwnedFd, Root, dir, tree};
 
+use crate::config::Config;
 use crate::driver::{Access, Capabilities, Driver, LayerKind, Unpack};
-use crate::overlay2::KernelOverlay;
-use crate::select::Config;
+use crate::overlay2::{KernelOverlay, overlays_work};
+use crate::prerequisite::require_kernel;
 use crate::stacked::Union;
 use crate::whole::layer_name;
-use crate::{Error, Finding, Result, Stage, Stamp, Swept, aside};
+use crate::{Error, Finding, Result, Stage, Stamp, Swept, Unmet, aside, backing};
 use layer::{Form, Layer, MERGED, ROOT, UPPER, WORK};
 
 const NAME: &str = "overlay";
@@ -49,20 +50,23 @@ impl LegacyOverlay {
     /// Opens the driver's home in the data root, and makes it if it is not there (0710).
     ///
     /// # Errors
-    /// [`Error::Option`]: it takes none. [`Error::Unsupported`] for a file system that OverlayFS cannot use.
+    /// [`Error::Option`]: it takes none. [`Error::Prerequisite`] for a file system that OverlayFS cannot use.
     pub fn open(config: &Config) -> Result<Self> {
         if let Some(option) = config.options()?.first() {
             return Err(Error::Option(format!("overlay: unknown option {}", option.key.to_lowercase())));
         }
-        let kernel = KernelOverlay::plain(config.user_namespace);
         let root = dir::open_path(&config.root)?;
-        let fresh = meta::find(&root, OsStr::new(NAME))?.is_none();
         let home = dir::ensure(&root, OsStr::new(NAME), 0o710)?;
-        if fresh {
-            kernel.check_home(&root)?;
-        }
+        backing::require_ftype(&home, &config.root)?.map_err(|unmet| Error::prerequisite(NAME, unmet))?;
+        let kernel = KernelOverlay::plain(config.user_namespace);
         let path = config.root.join(NAME);
         Ok(Self { home, path, user_namespace: config.user_namespace, kernel })
+    }
+
+    /// Whether this process can mount overlays here. 3.18 is the first kernel that has them.
+    pub(crate) fn probe(config: &Config) -> Result<(), Unmet> {
+        require_kernel(&sys::process::kernel_release(), 3, 18)?;
+        overlays_work(config)
     }
 
     fn published(&self, id: &CacheId) -> Result<Layer> {

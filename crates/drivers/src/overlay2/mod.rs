@@ -8,6 +8,8 @@
 
 mod probe;
 
+pub(crate) use probe::overlays_work;
+
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -42,7 +44,7 @@ const EMPTY: &str = "empty";
 impl KernelOverlay {
     /// One that was given no options.
     pub(crate) fn plain(user_namespace: bool) -> Self {
-        Self { user_namespace, options: OnceLock::new() }
+        Self { user_namespace, size: 0, options: OnceLock::new() }
     }
 
     fn options(&self) -> &Options {
