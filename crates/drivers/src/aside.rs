@@ -144,8 +144,19 @@ pub(crate) fn stage_with(home: &OwnedFd, home_path: &Path, remover: Arc<dyn Remo
 
 /// Renames `name` out of `from` into the trash. Returns at once, whatever hangs below.
 pub(crate) fn discard(home: &OwnedFd, from: &OwnedFd, name: &OsStr) -> Result<()> {
+    discard_as(home, from, name, |random| random.to_owned())
+}
+
+/// As [`discard`], with a name in the trash that is made of a random one.
+pub(crate) fn discard_as(
+    home: &OwnedFd,
+    from: &OwnedFd,
+    name: &OsStr,
+    named: impl FnOnce(&str) -> String,
+) -> Result<()> {
     let trash = dir::ensure(dir::ensure(home, OsStr::new(NAME), 0o700)?, OsStr::new(TRASH), 0o700)?;
-    Ok(dir::rename_noreplace(from, name, &trash, &random_name())?)
+    let new = named(&random_name().to_string_lossy());
+    Ok(dir::rename_noreplace(from, name, &trash, OsStr::new(&new))?)
 }
 
 /// Whether something waits in the trash below `home`.

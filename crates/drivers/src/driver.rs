@@ -53,7 +53,7 @@ use crate::{Finding, Result, Stage, Swept};
 ///     let applied = …feed the layer's archive to the applier…;
 ///     let size = driver.finish(&stage, id, applied)?;    // the parent before the child
 /// }
-/// sys::dir::sync_fs(&stage)?;                            // one sync for the whole image
+/// driver.sync_stage(&stage)?;                            // one sync for the whole image
 /// driver.publish(&stage, &[base, top])?;                 // then: record them in the layer store
 ///
 /// driver.prepare(&stage, &container, Some(&top), LayerKind::Writable { size: None })?;
@@ -130,8 +130,13 @@ pub trait Driver: Send + Sync {
     /// The layer's view, for reading without a mount. With a stage, staged layers are found too.
     fn view(&self, stage: Option<&Stage>, id: &CacheId) -> Result<Lowers>;
 
+    /// Makes durable all that was written to the stage's layers, and their metadata: one sync for a whole image.
+    fn sync_stage(&self, stage: &Stage) -> Result<()> {
+        Ok(sys::dir::sync_fs(stage)?)
+    }
+
     /// Makes the layers exist for everybody, in this order: parents first. What was written to them must be durable
-    /// already ([`sys::dir::sync_fs`]).
+    /// already ([`sync_stage`](Self::sync_stage)).
     ///
     /// When this returns, the names are durable. The record that refers to the layers is to be written after that, so
     /// that no crash leaves a record without its layers. After an error none of the layers exists.

@@ -101,6 +101,10 @@ pub enum Error {
     /// No driver works on this machine.
     #[error("no supported storage driver found: {0}")]
     NoDriver(String),
+    /// Devices, pools or the programs that manage them refuse what a driver needs of them; says what to do where
+    /// something can be done.
+    #[error("{0}")]
+    Devices(String),
     /// An option that the driver does not know, or whose value is wrong.
     #[error("{0}")]
     Option(String),

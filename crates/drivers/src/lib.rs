@@ -10,6 +10,7 @@
 //! | [`overlay`](LegacyOverlay) | the whole tree, of hard links to the layer below | a mount of the kernel's OverlayFS on one |
 //! | [`aufs`](Aufs) | the layer's own files, deletions as in archives | a mount of a union in user space |
 //! | [`btrfs`](Btrfs) | a snapshot of its parent's subvolume | the subvolume |
+//! | [`devicemapper`](DeviceMapper) | a thin device with a file system, a snapshot of its parent's | that file system |
 //! | [`vfs`](Vfs) | a whole copy of the tree | the copy |
 //!
 //! [`select`] is the only place that knows them all by name.
@@ -22,6 +23,7 @@ mod aufs;
 mod backing;
 mod btrfs;
 mod config;
+mod devicemapper;
 mod driver;
 mod error;
 mod finding;
@@ -41,6 +43,7 @@ pub use aside::{Stage, Swept};
 pub use aufs::Aufs;
 pub use btrfs::Btrfs;
 pub use config::Config;
+pub use devicemapper::DeviceMapper;
 pub use driver::{Access, Capabilities, Driver, LayerKind, Unpack};
 pub use error::{Error, Result};
 pub use finding::{Damage, Finding};

@@ -11,7 +11,7 @@ use sys::dir;
 
 use crate::config::Config;
 use crate::prerequisite::Unmet;
-use crate::{Aufs, Btrfs, Driver, Error, FuseOverlayfs, LegacyOverlay, Overlay2, Result, Vfs};
+use crate::{Aufs, Btrfs, DeviceMapper, Driver, Error, FuseOverlayfs, LegacyOverlay, Overlay2, Result, Vfs};
 
 /// A driver as it stands in the list.
 struct Known {
@@ -65,6 +65,13 @@ const KNOWN: &[Known] = &[
         tried: false,
         open: |config| Ok(Box::new(LegacyOverlay::open(config)?)),
         probe: LegacyOverlay::probe,
+    },
+    Known {
+        name: "devicemapper",
+        counts_as_prior: true,
+        tried: false,
+        open: |config| Ok(Box::new(DeviceMapper::open(config)?)),
+        probe: DeviceMapper::probe,
     },
     Known {
         name: "vfs",

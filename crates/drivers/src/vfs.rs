@@ -73,7 +73,10 @@ impl Snapshots for Copies {
         }
         let name = layer_name(id)?;
         let to = Root::from_fd(dir::ensure(stage, name, 0o755)?, stage.path().join(name));
-        Ok(from.map_or(Ok(()), |from| copy::tree(&from.root, &to))?)
+        match from {
+            Some(from) => Ok(copy::tree(&self.layers.source(from)?, &to)?),
+            None => Ok(()),
+        }
     }
 
     fn root(&self, place: Place<'_>, id: &CacheId) -> Result<Option<Root>> {

@@ -94,7 +94,7 @@ impl Engine {
             };
             new.document()
         };
-        sys::dir::sync_fs(&stage)?;
+        self.driver.sync_stage(&stage)?;
         if !volumes.is_empty() && sys::meta::of_fd(&stage)?.dev != sys::meta::of_fd(self.store.fd())?.dev {
             self.store.sync()?;
         }

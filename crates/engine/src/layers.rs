@@ -131,7 +131,7 @@ impl<'a> NewLayers<'a> {
 
     /// Makes all of it durable: the one sync of a load.
     pub fn sync(&self) -> Result<()> {
-        sys::dir::sync_fs(&self.stage)?;
+        self.engine.driver.sync_stage(&self.stage)?;
         if sys::meta::of_fd(&self.stage)?.dev != sys::meta::of_fd(self.engine.store.fd())?.dev {
             self.engine.store.sync()?;
         }

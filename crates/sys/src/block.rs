@@ -58,6 +58,29 @@ pub fn open(path: &Path) -> Result<OwnedFd> {
     rustix::fs::openat(CWD, path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).at("open", path)
 }
 
+/// Opens a device for reading: as long as it is open it stays.
+pub fn open_read(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).at("open", path)
+}
+
+/// Major and minor number of a device, as [`Meta::dev`](crate::Meta) has them in one.
+pub fn numbers(device: u64) -> (u32, u32) {
+    (rustix::fs::major(device), rustix::fs::minor(device))
+}
+
+/// All loop devices that have a file, and the files, by the names that they had when they became devices.
+pub fn loops() -> Result<Vec<(PathBuf, PathBuf)>> {
+    let path = Path::new("/sys/block");
+    let entries = std::fs::read_dir(path).map_err(|e| crate::error::error_from("list", path, &e))?;
+    let mut found = Vec::new();
+    for entry in entries.flatten() {
+        if let Ok(text) = std::fs::read_to_string(entry.path().join("loop/backing_file")) {
+            found.push((Path::new("/dev").join(entry.file_name()), text.trim_end_matches('\n').into()));
+        }
+    }
+    Ok(found)
+}
+
 /// The size of a device in bytes.
 pub fn size(device: impl AsFd) -> Result<u64> {
     raw::block_size(device.as_fd()).at_fd("ask the size of", &device)

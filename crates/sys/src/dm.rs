@@ -27,6 +27,7 @@ const MAX_NAME: usize = 127;
 const VERSION: u8 = 0;
 const CREATE: u8 = 3;
 const REMOVE: u8 = 4;
+const RENAME: u8 = 5;
 const SUSPEND: u8 = 6;
 const INFO: u8 = 7;
 const LOAD: u8 = 9;
@@ -172,6 +173,17 @@ impl Control {
             Err(e) if e.errno == Errno::NXIO => Ok(()),
             other => other,
         }
+    }
+
+    /// Gives a device another name. `ENXIO`: there is none of the first, `EBUSY`: there is one of the second.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        if to.len() > MAX_NAME || to.contains('/') {
+            return Err(Error::new("name the device", named_node(to), Errno::INVAL));
+        }
+        let mut call = Call::new(from, to.len() + 1)?;
+        call.set_word(EVENT, UDEV_OFF);
+        call.set_bytes(HEAD, to.as_bytes());
+        call.run(self, RENAME, "rename the device")
     }
 
     /// Lets a device stay that was to leave. `ENXIO`: it is gone.

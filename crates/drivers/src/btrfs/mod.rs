@@ -103,7 +103,7 @@ impl Snapshots for Subvolumes {
         }
         let name = layer_name(id)?;
         match from {
-            Some(from) => btrfs::snapshot(&from.root, stage, name)?,
+            Some(from) => btrfs::snapshot(self.layers.source(from)?, stage, name)?,
             None => {
                 btrfs::create(stage, name)?;
                 meta::chmod(stage, name, 0o755)?;

@@ -37,6 +37,37 @@ pub fn btrfs() -> Result<Ground, String> {
     Ok(Ground { config: Config::new(root), keep })
 }
 
+/// A temporary directory, and a small pool of files in it, with ext4 on the devices.
+pub fn thin_ext4() -> Result<Ground, String> {
+    thin(&["dm.fs=ext4", "dm.basesize=128M"])
+}
+
+/// As [`thin_ext4`], with xfs.
+pub fn thin_xfs() -> Result<Ground, String> {
+    thin(&["dm.fs=xfs", "dm.basesize=320M"])
+}
+
+fn thin(options: &[&str]) -> Result<Ground, String> {
+    let pools = sys::dm::Control::open().and_then(|control| control.targets());
+    match pools {
+        Ok(kinds) if kinds.iter().any(|kind| kind == "thin-pool") => {}
+        other => return Err(lacks(format!("no thin pools: {other:?}"))),
+    }
+    let mut ground = directory()?;
+    ground.config.options = ["dm.loopdatasize=2G", "dm.loopmetadatasize=16M"]
+        .iter()
+        .chain(options)
+        .map(|&option| option.to_owned())
+        .collect();
+    Ok(ground)
+}
+
+/// What is missing is said; in the virtual machine nothing may be missing.
+fn lacks(what: String) -> String {
+    assert!(std::env::var_os("LAYERCAKE_VM").is_none(), "{what}");
+    what
+}
+
 /// Runs a program of the machine, which must succeed.
 fn command(program: &str, args: &[&Path]) -> Result<(), String> {
     let output = Command::new(program).args(args).output().map_err(|e| format!("{program}: {e}"))?;

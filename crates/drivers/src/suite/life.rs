@@ -31,7 +31,9 @@ pub fn names_are_taken_once(bench: &Bench) {
     bench.driver.prepare(&one, &id, None, LayerKind::ReadOnly).unwrap();
     assert!(matches!(bench.driver.prepare(&one, &id, None, LayerKind::ReadOnly), Err(Error::Exists(_))));
     bench.driver.prepare(&two, &id, None, LayerKind::ReadOnly).unwrap();
-    fs::write(bench.driver.staged_root(&one, &id).unwrap().path().join("first"), "").unwrap();
+    let staged = bench.driver.staged_root(&one, &id).unwrap();
+    fs::write(super::path_of(&staged).join("first"), "").unwrap();
+    drop(staged);
     bench.driver.publish(&one, std::slice::from_ref(&id)).unwrap();
     assert!(matches!(bench.driver.publish(&two, std::slice::from_ref(&id)), Err(Error::Exists(_))));
     assert!(bench.look(&id, |root| root.join("first").exists()));

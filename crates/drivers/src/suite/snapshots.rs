@@ -164,13 +164,14 @@ pub fn view_refuses_writes(bench: &Bench) {
         return testkit::machine::skip("view_refuses_writes", "the driver's views are plain directories");
     }
     for id in [&base, &top] {
-        let before = dump(bench.driver.layer_root(id).unwrap().path());
+        let tree = |id| dump(&super::path_of(&bench.driver.layer_root(id).unwrap()).join("."));
+        let before = tree(id);
         bench.look(id, |root| {
             assert!(fs::write(root.join("new"), "").is_err());
             assert!(fs::write(root.join("file"), "changed").is_err());
             assert!(fs::remove_file(root.join("file")).is_err());
         });
-        assert_eq!(dump(bench.driver.layer_root(id).unwrap().path()), before);
+        assert_eq!(tree(id), before);
     }
 }
 

@@ -110,8 +110,10 @@ impl<S: Snapshots> Driver for Whole<S> {
         let from = match parent {
             Some(parent) => {
                 let place = Self::place(Some(stage), parent)?;
-                let root = self.root_at(place, parent)?;
-                Some(Source { place, id: parent, root })
+                if matches!(place, Place::Published) {
+                    self.require(parent)?;
+                }
+                Some(Source { place, id: parent })
             }
             None => None,
         };
@@ -238,6 +240,10 @@ impl<S: Snapshots> Driver for Whole<S> {
 
     fn sync(&self) -> Result<()> {
         self.snapshots.sync()
+    }
+
+    fn sync_stage(&self, stage: &Stage) -> Result<()> {
+        self.snapshots.sync_stage(stage)
     }
 
     fn has_trash(&self) -> Result<bool> {

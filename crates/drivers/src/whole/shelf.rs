@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use model::CacheId;
 use sys::{FileKind, OwnedFd, Root, dir};
 
-use super::{Home, Place, layer_name};
+use super::{Home, Place, Source, layer_name};
 use crate::{Error, Result, Stage, aside};
 
 /// Where trees stand that are directories of the data root: `vfs/dir`, `btrfs/subvolumes`. In a stage they stand under
@@ -39,6 +39,11 @@ impl Shelf {
             Err(e) if e.is_not_found() => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// The root of what a tree is made of.
+    pub(crate) fn source(&self, from: &Source<'_>) -> Result<Root> {
+        self.root(from.place, from.id)?.ok_or_else(|| Error::NoLayer(from.id.clone()))
     }
 
     /// As [`Snapshots::publish`](super::Snapshots::publish).

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use model::CacheId;
-use sys::{OwnedFd, Root, tree};
+use sys::{OwnedFd, Root, dir, tree};
 
 use crate::driver::{Access, Capabilities, LayerKind, Stamp};
 use crate::{Error, Finding, Result, Stage};
@@ -69,6 +69,11 @@ pub trait Snapshots: Debug + Send + Sync + 'static {
 
     /// Makes durable what was published and discarded.
     fn sync(&self) -> Result<()>;
+
+    /// As [`Driver::sync_stage`](crate::Driver::sync_stage). As it stands, for trees on the home's file system.
+    fn sync_stage(&self, stage: &Stage) -> Result<()> {
+        Ok(dir::sync_fs(stage)?)
+    }
 
     /// Removes what `name` stands for in `dir`, a stage's directory or the trash: a tree, or a whole stage of a
     /// dead owner. What is not there is no error; what a killed predecessor left half removed is removed.
@@ -146,11 +151,7 @@ pub enum Place<'a> {
 #[derive(Debug)]
 pub struct Source<'a> {
     /// Where it is.
-    #[allow(dead_code)] // not of interest where the root says it all
     pub place: Place<'a>,
     /// Its name.
-    #[allow(dead_code)]
     pub id: &'a CacheId,
-    /// Its root.
-    pub root: Root,
 }

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use archive::tar::{self, Entry, Sink};
 use archive::tar_split::{self, Packer};
 use changeset::{DiffStats, Lowers};
-use drivers::Access;
+use drivers::{Access, Driver};
 use model::{CacheId, ChainId, DiffId, Digest, Timestamp};
 use store::{BuildRecord, LayerRecord, Work};
+use sys::Root;
 
 use super::time;
 use crate::hashing::pass_on;
@@ -201,7 +202,7 @@ impl<'a> Growth<'a> {
         out.into_inner().map_err(|e| Error::io("write", "tar-split.json.gz")(e.into_error()))?;
         if stats.sockets > 0 {
             // No archive holds them: without this the layer would show more here than where it is loaded.
-            remove_sockets(sys::dir::reopen(engine.driver.layer_root(id)?)?)?;
+            in_layer(&*engine.driver, id, |root| remove_sockets(sys::dir::reopen(root)?))?;
         }
         engine.driver.seal(id)?;
         let diff = DiffId::from(digest);
@@ -230,23 +231,25 @@ impl<'a> Growth<'a> {
     /// Sets back what is younger than `epoch`.
     fn clamp_times(&self, id: &CacheId, below: Option<&CacheId>, epoch: Timestamp) -> Result<()> {
         let driver = &*self.engine.driver;
-        let root = driver.layer_root(id)?;
         let limit = time(epoch);
-        for change in driver.changes(id, below)? {
-            let path = change.path.strip_prefix("/").unwrap_or(&change.path);
-            let Ok((dir, name)) = root.parent_nofollow(path) else { continue };
-            // A deletion is dated, too, where it is a file of its own.
-            if let Some(meta) = sys::meta::find(&dir, &name)?
-                && meta.mtime > limit
-            {
-                sys::meta::set_times(&dir, &name, meta.atime, limit)?;
+        let changes = driver.changes(id, below)?;
+        in_layer(driver, id, |root| {
+            for change in changes {
+                let path = change.path.strip_prefix("/").unwrap_or(&change.path);
+                let Ok((dir, name)) = root.parent_nofollow(path) else { continue };
+                // A deletion is dated, too, where it is a file of its own.
+                if let Some(meta) = sys::meta::find(&dir, &name)?
+                    && meta.mtime > limit
+                {
+                    sys::meta::set_times(&dir, &name, meta.atime, limit)?;
+                }
             }
-        }
-        let meta = sys::meta::of_fd(&root)?;
-        if meta.mtime > limit {
-            sys::meta::set_times_fd(&root, meta.atime, limit)?;
-        }
-        Ok(())
+            let meta = sys::meta::of_fd(root)?;
+            if meta.mtime > limit {
+                sys::meta::set_times_fd(root, meta.atime, limit)?;
+            }
+            Ok(())
+        })
     }
 
     /// Publishes what is pending, and writes down what made it.
@@ -275,6 +278,20 @@ fn is_closed_pipe(error: &Error) -> bool {
     causes
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Works on the files of a layer that nobody uses: where trees are file systems of their own, through a mount, for what
+/// is opened without one cannot be written to.
+fn in_layer<T>(driver: &dyn Driver, id: &CacheId, work: impl FnOnce(&Root) -> Result<T>) -> Result<T> {
+    let capabilities = driver.capabilities();
+    if !(capabilities.whole_trees && capabilities.mounts) {
+        return work(&driver.layer_root(id)?);
+    }
+    let root = Root::open(&driver.mount(id, Access::Write)?)?;
+    let done = work(&root);
+    drop(root);
+    driver.unmount(id)?;
+    done
 }
 
 /// Removes the sockets below a directory.
