@@ -115,7 +115,10 @@ impl Comparison<'_> {
                 None => self.record(&path, ChangeKind::Added),
                 Some(before) => {
                     let old_fd = old.part(before.layer);
-                    if differ(&meta, &before.meta) || capabilities_differ(&new, old_fd, &entry.name, &meta)? {
+                    if differ(&meta, &before.meta)
+                        || !self.is_untouched(&meta, &before.meta)
+                            && capabilities_differ(&new, old_fd, &entry.name, &meta)?
+                    {
                         self.record(&path, ChangeKind::Modified);
                     }
                 }
@@ -157,6 +160,12 @@ impl Comparison<'_> {
                 _ => false,
             };
         Ok(Pair { path, parts, whole })
+    }
+
+    /// Whether a file of a whole tree is the very one of the tree that this one is a snapshot of, or a link to it: any
+    /// change since, of capabilities too, would have changed its ctime.
+    fn is_untouched(&self, new: &Meta, old: &Meta) -> bool {
+        self.marks.is_none() && new.ino == old.ino && new.ctime == old.ctime
     }
 
     fn refuse_redirect(&self, fd: &OwnedFd, path: &Path) -> Result<()> {

@@ -34,7 +34,7 @@ mount --rbind /sys "$tree/sys"
 mount --rbind /dev "$tree/dev"
 for dir in run tmp var/tmp; do mount -t tmpfs tmpfs "$tree/$dir"; done
 mkdir -p "$tree$work"
-mount --bind "$work" "$tree$work"
+mount --rbind "$work" "$tree$work"
 exec chroot "$tree" "$@""#;
 
 /// Runs the daemon until standard input ends, then stops it in good order. This shell is the first process of its
@@ -71,7 +71,7 @@ impl<'a> Daemon<'a> {
         let mut command =
             inside(&world.docker, world.dir(), &["--pid", "--fork", "--kill-child=KILL", "--mount-proc"]);
         command.args(["sh", "-c", UNTIL_INPUT_ENDS, "until-input-ends"]).arg(&world.docker.dockerd);
-        command.arg("--data-root").arg(world.path("root")).arg("--exec-root").arg(world.path("exec"));
+        command.arg("--data-root").arg(world.root("")).arg("--exec-root").arg(world.path("exec"));
         command.arg("--pidfile").arg(world.path("docker.pid")).args(["--storage-driver", world.driver]);
         command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
         command.arg(format!("--host=unix://{}", world.path("docker.sock").display()));

@@ -10,7 +10,7 @@ use crate::said::{Tool, ask};
 use crate::witnessed;
 use crate::world::World;
 
-witnessed! { everything_made_by_docker_is_layercakes }
+witnessed! { everything_made_by_docker_is_layercakes everything_made_by_docker_on_btrfs_is_layercakes }
 
 /// What Docker builds; the `RUN`s only where containers run.
 const FROM: &str = "FROM fixture/base:1\nLABEL built=yes\nWORKDIR /app\nCOPY file /app/\n";
@@ -49,6 +49,10 @@ fn everything_made_by_docker_is_layercakes(world: &World) {
     build(&daemon, runs);
     assert_eq!(daemon.inspect("image", "witness/built:1")["Id"], before, "the build was not cached");
     daemon.stop();
+}
+
+fn everything_made_by_docker_on_btrfs_is_layercakes(world: &World) {
+    everything_made_by_docker_is_layercakes(&World::on_btrfs(world.docker.clone()));
 }
 
 /// Images that were loaded, built and committed, and containers; returns whether containers run.

@@ -9,7 +9,10 @@ use crate::said::{Tool, ask};
 use crate::witnessed;
 use crate::world::World;
 
-witnessed! { every_form_of_an_archive_is_the_same_image_to_docker everything_made_by_layercake_is_dockers }
+witnessed! {
+    every_form_of_an_archive_is_the_same_image_to_docker everything_made_by_layercake_is_dockers
+    everything_made_by_layercake_on_btrfs_is_dockers
+}
 
 /// Docker loads what it had saved; we load that, and the same as an OCI archive and as a directory.
 fn every_form_of_an_archive_is_the_same_image_to_docker(world: &World) {
@@ -102,6 +105,10 @@ fn everything_made_by_layercake_is_dockers(world: &World) {
     world.clear();
     world.layercake(&["load", "--input", saved.to_str().unwrap()]);
     assert_eq!(before, ids());
+}
+
+fn everything_made_by_layercake_on_btrfs_is_dockers(world: &World) {
+    everything_made_by_layercake_is_dockers(&World::on_btrfs(world.docker.clone()));
 }
 
 /// Images that were loaded, tagged and committed; containers that were only created, and one that was changed.

@@ -14,6 +14,8 @@ use crate::witness::Docker;
 #[derive(Debug)]
 pub struct World {
     dir: TempDir,
+    /// The data root, from there.
+    root: &'static str,
     pub docker: Docker,
     /// The storage driver that both use.
     pub driver: &'static str,
@@ -28,7 +30,23 @@ impl World {
     pub fn on(docker: Docker, driver: &'static str) -> Self {
         let dir = TempDir::with_prefix("layercake-witness-").unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
-        Self { dir, docker, driver }
+        Self { dir, root: "root", docker, driver }
+    }
+
+    /// A directory for the driver `btrfs`, with its data root on such a file system, in a file of its own.
+    pub fn on_btrfs(docker: Docker) -> Self {
+        let mut world = Self::on(docker, "btrfs");
+        let (image, disk) = (world.path("image"), world.path("disk"));
+        fs::File::create(&image).unwrap().set_len(2 << 30).unwrap();
+        fs::create_dir(&disk).unwrap();
+        let run = |program: &str, args: &[&Path]| {
+            succeeded(&[program], Command::new(program).args(args).output().unwrap());
+        };
+        run("mkfs.btrfs", &["--quiet".as_ref(), &image]);
+        run("mount", &["-o".as_ref(), "loop".as_ref(), &image, &disk]);
+        world.root = "disk/root";
+        fs::create_dir(world.root("")).unwrap();
+        world
     }
 
     /// A path in the directory, which a daemon and its clients see too.
@@ -38,7 +56,7 @@ impl World {
 
     /// A path in the data root.
     pub fn root(&self, name: &str) -> PathBuf {
-        self.path("root").join(name)
+        self.path(self.root).join(name)
     }
 
     /// The directory's own path.
@@ -54,14 +72,14 @@ impl World {
     /// Throws the data root away.
     pub fn clear(&self) {
         self.unmount_all();
-        fs::remove_dir_all(self.path("root")).unwrap();
-        fs::create_dir(self.path("root")).unwrap();
+        fs::remove_dir_all(self.root("")).unwrap();
+        fs::create_dir(self.root("")).unwrap();
     }
 
     /// `layercake ARG…` on the data root.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_layercake"));
-        command.arg("--root").arg(self.path("root"));
+        command.arg("--root").arg(self.root(""));
         // As with Docker, overlay2 is found by itself, and vfs has to be asked for.
         if self.driver != "overlay2" {
             command.args(["--storage-driver", self.driver]);
