@@ -3,7 +3,7 @@
 //! Docker walks two mounted trees. Here only the upper directory is read, and each of its names looked up below.
 //! The answer is the same, but sorted by path.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -52,19 +52,29 @@ impl fmt::Display for ChangeKind {
 /// # Errors
 /// [`Error::NeedsMergedView`] if the overlay was mounted with `redirect_dir=on`.
 pub fn upper_changes(upper: &Root, lowers: &Lowers, marks: impl Into<Marks>) -> Result<Vec<Change>> {
-    Comparison { new: upper, marks: Some(marks.into()), old: lowers, found: BTreeMap::new() }.run(false)
+    let (marks, touched) = (Some(marks.into()), None);
+    Comparison { new: upper, marks, old: lowers, touched, found: BTreeMap::new() }.run(false)
 }
 
 /// What the tree `new` changes in the tree `old`; everything in it is new if there is no `old`. Reads both.
 pub fn tree_changes(new: &Root, old: impl Into<Option<Root>>) -> Result<Vec<Change>> {
     let old = old.into().map_or_else(Lowers::default, Lowers::tree);
-    Comparison { new, marks: None, old: &old, found: BTreeMap::new() }.run(true)
+    Comparison { new, marks: None, old: &old, touched: None, found: BTreeMap::new() }.run(true)
+}
+
+/// As [`tree_changes`], where `new` began as a snapshot of `old` and somebody knows what has changed in it: the numbers of
+/// the inodes that did, and of all directories on the way to them. Reads those directories only.
+pub fn snapshot_changes(new: &Root, old: Root, touched: &HashSet<u64>) -> Result<Vec<Change>> {
+    let old = Lowers::tree(old);
+    Comparison { new, marks: None, old: &old, touched: Some(touched), found: BTreeMap::new() }.run(true)
 }
 
 struct Comparison<'a> {
     new: &'a Root,
     marks: Option<Marks>,
     old: &'a Lowers,
+    /// The inodes of the new tree that may have changed; `None` if any may.
+    touched: Option<&'a HashSet<u64>>,
     found: BTreeMap<PathBuf, ChangeKind>,
 }
 
@@ -75,12 +85,15 @@ struct Pair {
     parts: Vec<usize>,
     /// Whether nothing of the old directory shows through.
     whole: bool,
+    /// The device whose inodes may be known to be untouched: another file system may be mounted, or lie, in the tree.
+    dev: u64,
 }
 
 impl Comparison<'_> {
     fn run(mut self, whole: bool) -> Result<Vec<Change>> {
         let parts = self.old.top()?.map_or_else(Vec::new, |top| top.parts);
-        let mut rest = vec![Pair { path: PathBuf::new(), parts, whole }];
+        let dev = meta::of_fd(self.new)?.dev;
+        let mut rest = vec![Pair { path: PathBuf::new(), parts, whole, dev }];
         while let Some(pair) = rest.pop() {
             self.compare(&pair, &mut rest)?;
         }
@@ -123,7 +136,7 @@ impl Comparison<'_> {
                     }
                 }
             }
-            if meta.kind == FileKind::Dir {
+            if meta.kind == FileKind::Dir && !self.is_the_same_below(pair, &meta, before.as_ref()) {
                 rest.push(self.pair(pair, path, &new, &entry.name, before)?);
             }
         }
@@ -159,7 +172,16 @@ impl Comparison<'_> {
                 Some(marks) if !parts.is_empty() => marks.hides(new, name, dir::open(new, name)?)?,
                 _ => false,
             };
-        Ok(Pair { path, parts, whole })
+        Ok(Pair { path, parts, whole, dev: above.dev })
+    }
+
+    /// Whether nothing below a directory of a snapshot can have changed.
+    fn is_the_same_below(&self, above: &Pair, new: &Meta, before: Option<&Found>) -> bool {
+        self.touched.is_some_and(|touched| {
+            new.dev == above.dev
+                && before.is_some_and(|before| before.meta.ino == new.ino)
+                && !touched.contains(&new.ino)
+        })
     }
 
     /// Whether a file of a whole tree is the very one of the tree that this one is a snapshot of, or a link to it: any

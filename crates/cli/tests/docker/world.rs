@@ -71,7 +71,7 @@ impl World {
 
     /// Throws the data root away.
     pub fn clear(&self) {
-        self.unmount_all();
+        self.unmount_below(&self.root("."));
         fs::remove_dir_all(self.root("")).unwrap();
         fs::create_dir(self.root("")).unwrap();
     }
@@ -110,12 +110,12 @@ impl World {
     }
 
     /// Removes the mounts that a failed test left behind.
-    fn unmount_all(&self) {
+    fn unmount_below(&self, dir: &Path) {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
         let below = mounts
             .lines()
             .filter_map(|line| line.split(' ').nth(1))
-            .filter(|at| Path::new(at).starts_with(self.dir()));
+            .filter(|at| Path::new(at).starts_with(dir));
         for at in below {
             let _ = Command::new("umount").args(["--lazy", at]).status();
         }
@@ -124,7 +124,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.unmount_all();
+        self.unmount_below(self.dir());
     }
 }
 

@@ -12,14 +12,14 @@
 //! layers share all blocks that they did not change, files of different layers no memory: to the kernel they are
 //! different files.
 //!
-//! A limit counts what the layer shares with others too, as Docker's does (moby.md §8.4). Layers without a limit have
-//! no quotas to thank for their size; it is found by comparing trees.
+//! A limit counts what the layer shares with others too, as Docker's does (moby.md §8.4).
 //!
 //! Docker binds the home onto itself, for the sake of mount propagation. This driver mounts nothing and need not.
 
 mod limits;
 mod probe;
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 
 use model::CacheId;
@@ -43,8 +43,8 @@ pub struct Subvolumes {
     /// `btrfs/subvolumes`, where the layers are.
     layers: Shelf,
     limits: Limits,
-    /// Whether we may use quotas: only root may.
-    quotas: bool,
+    /// Whether we may use quotas, and search the file system's trees: only root may.
+    root: bool,
 }
 
 impl Btrfs {
@@ -65,8 +65,8 @@ impl Btrfs {
         let home = Home { fd, path: config.root.join(NAME) };
         let layers = Shelf::open(&home, "subvolumes")?;
         let limits = Limits { min_space };
-        let quotas = !config.user_namespace;
-        Ok(Self::new(Subvolumes { home, layers, limits, quotas }, config.user_namespace))
+        let root = !config.user_namespace;
+        Ok(Self::new(Subvolumes { home, layers, limits, root }, config.user_namespace))
     }
 }
 
@@ -84,7 +84,7 @@ impl Snapshots for Subvolumes {
             page_cache_sharing: false,
             mounts: false,
             read_only_views: false,
-            quota: self.quotas,
+            quota: self.root,
         }
     }
 
@@ -98,7 +98,7 @@ impl Snapshots for Subvolumes {
             LayerKind::Writable { size: Some(size) } => Some(self.limits.accept(size)?),
             _ => None,
         };
-        if size.is_some() && !self.quotas {
+        if size.is_some() && !self.root {
             return Err(Error::Unsupported { driver: NAME, what: "only root can limit the size of a layer" });
         }
         let name = layer_name(id)?;
@@ -155,15 +155,30 @@ impl Snapshots for Subvolumes {
     /// The directory itself. A limit is applied again if it was lost, as Docker does: a copy of the data root has none.
     fn mount(&self, id: &CacheId, _access: Access) -> Result<std::path::PathBuf> {
         let root = self.layers.root(Place::Published, id)?.ok_or_else(|| Error::NoLayer(id.clone()))?;
-        if self.quotas {
+        if self.root {
             self.limits.apply_again(&self.home, id, &root)?;
         }
         Ok(root.path().to_owned())
     }
 
-    /// What no other layer has of it, on the disk: only where the layer has a limit is somebody sure to count.
-    fn counted(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<Option<u64>> {
-        if !self.quotas || limits::of(&self.home, id)?.is_none() {
+    /// The file system knows when each inode changed; only what was written out is in its trees.
+    fn touched(&self, new: &Root, old: &Root) -> Result<Option<HashSet<u64>>> {
+        if !self.root || !btrfs::is_subvolume(&meta::of_fd(new)?) || !btrfs::is_subvolume(&meta::of_fd(old)?)
+        {
+            return Ok(None);
+        }
+        let snapshot = btrfs::info(new)?;
+        if snapshot.parent != btrfs::info(old)?.uuid {
+            return Ok(None);
+        }
+        dir::sync_fs(new)?;
+        Ok(Some(btrfs::touched_since(new, snapshot.created)?))
+    }
+
+    /// What no other layer has of it, on the disk. Only where the layer has a limit is somebody sure to count. What was
+    /// written is counted when it is written out: so that has to happen first.
+    fn counted(&self, id: &CacheId) -> Result<Option<u64>> {
+        if !self.root || limits::of(&self.home, id)?.is_none() {
             return Ok(None);
         }
         let Some(root) = self.layers.root(Place::Published, id)? else { return Ok(None) };
@@ -179,8 +194,8 @@ impl Snapshots for Subvolumes {
             return Ok(None);
         }
         dir::sync_fs(&root)?;
-        let (subvolume, generation) = (btrfs::subvolume_id(&root)?, btrfs::generation(&root)?);
-        Ok(Some(Stamp::from_text(format!("{subvolume}.{generation}"))))
+        let info = btrfs::info(&root)?;
+        Ok(Some(Stamp::from_text(format!("{}.{}", info.id, info.generation))))
     }
 
     fn check(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<Vec<Finding>> {
@@ -203,7 +218,7 @@ impl Snapshots for Subvolumes {
         let from = self.layers.root(Place::Published, id)?.ok_or_else(|| Error::NoLayer(id.clone()))?;
         let stage = aside::stage(&self.home.fd, &self.home.path)?;
         btrfs::create(&stage, name)?;
-        copy::tree(&from, &Root::from_fd(dir::open(&stage, name)?, stage.path().join(name)))?;
+        copy::tree(&from, &Root::from_fd(dir::open(&stage, name)?, stage.path().join(name)), false)?;
         dir::sync_fs(&stage)?;
         dir::exchange(&stage, name, self.layers.fd(), name)?;
         self.layers.sync()?;

@@ -71,7 +71,7 @@ impl LegacyOverlay {
                 Ok(())
             }
             (LayerKind::Writable { .. }, Form::Upper { upper, lower }) => {
-                Ok(copy::tree(&upper, &make_upper(&fd, &lower)?)?)
+                Ok(copy::tree(&upper, &make_upper(&fd, &lower)?, false)?)
             }
         }
     }

@@ -167,10 +167,18 @@ fn options_have_docker_s_error_texts() {
         ("fuse-overlayfs", "overlay2.size=1", "fuse-overlayfs: unknown option overlay2.size"),
         ("vfs", "overlay2.size=1", "unknown option overlay2.size for vfs"),
         ("vfs", "Size=0", "unknown option Size for vfs"),
-        ("vfs", "size=1G", "Filesystem does not support, or has not enabled quotas"),
+        ("vfs", "vfs.xattrs=yes", "vfs.xattrs=yes: the only value is i_want_broken_containers"),
     ] {
         assert_eq!(open_with(driver, option).as_deref(), Some(text), "{driver} {option}");
     }
+    // Where the temporary directory has no project quotas.
+    if let Some(text) = open_with("vfs", "size=1G") {
+        assert!(
+            text.starts_with("Filesystem does not support, or has not enabled quotas: it needs "),
+            "{text}"
+        );
+    }
+    assert_eq!(open_with("vfs", "size=0"), None);
     for option in
         ["Overlay2.Size = 0", "overlay2.override_kernel_check=true", "overlay2.override_kernel_check=F"]
     {

@@ -9,24 +9,25 @@ use std::path::PathBuf;
 
 use sys::{AsFd, Errno, FileKind, Meta, OwnedFd, Root, dir, file, meta, xattr};
 
-/// Makes of what is in `from` the same in the empty directory `to`, and gives `to` the attributes of `from`. Two
+/// Makes of what is in `from` the same in the empty directory `to`, and gives `to` the attributes of `from`. With
+/// `lose_xattrs`, an extended attribute that the file system does not take is left out, else it is an error. Two
 /// descriptors are open for each level of the tree. Nothing is durable when this returns.
-pub(crate) fn tree(from: &Root, to: &Root) -> sys::Result<()> {
-    make(from, to, Files::Copied)
+pub(crate) fn tree(from: &Root, to: &Root, lose_xattrs: bool) -> sys::Result<()> {
+    make(from, to, Files::Copied, lose_xattrs)
 }
 
 /// The same, but the new tree's regular files are those of `from` (hard links); one that has as many names as it can have
 /// is copied.
 pub(crate) fn linked(from: &Root, to: &Root) -> sys::Result<()> {
-    make(from, to, Files::Linked)
+    make(from, to, Files::Linked, false)
 }
 
-fn make(from: &Root, to: &Root, files: Files) -> sys::Result<()> {
-    let mut copy = Copy { to, files, links: HashMap::new(), path: PathBuf::new() };
+fn make(from: &Root, to: &Root, files: Files, lose_xattrs: bool) -> sys::Result<()> {
+    let mut copy = Copy { to, files, lose_xattrs, links: HashMap::new(), path: PathBuf::new() };
     let mut levels = vec![Level::new(dir::reopen(from)?, dir::reopen(to)?)?];
     while let Some(level) = levels.last_mut() {
         let Some(entry) = level.rest.pop() else {
-            attributes_fd(&level.from, &level.to, &level.meta)?;
+            copy.attributes_fd(&level.from, &level.to, &level.meta)?;
             copy.path.pop();
             levels.pop();
             continue;
@@ -69,6 +70,7 @@ impl Level {
 struct Copy<'a> {
     to: &'a Root,
     files: Files,
+    lose_xattrs: bool,
     /// Where the copy of an inode with several names is.
     links: HashMap<(u64, u64), PathBuf>,
     /// The directory that is being copied, from the root.
@@ -95,7 +97,7 @@ impl Copy<'_> {
                 let source = dir::open_file(from, name)?;
                 let copy = dir::create_file(to, name, 0o600)?;
                 file::copy(&source, &copy, meta.size)?;
-                return attributes_fd(&source, &copy, meta);
+                return self.attributes_fd(&source, &copy, meta);
             }
             FileKind::Symlink => dir::symlink(to, name, &dir::read_link(from, name)?)?,
             kind => dir::mknod(to, name, kind, 0o600, meta.rdev.0, meta.rdev.1)?,
@@ -103,7 +105,7 @@ impl Copy<'_> {
         meta::chown(to, name, meta.uid, meta.gid)?;
         for key in xattr::list(from, name)? {
             if let Some(value) = xattr::get(from, name, &key)? {
-                xattr::set(to, name, &key, &value)?;
+                self.taken(xattr::set(to, name, &key, &value))?;
             }
         }
         if meta.kind != FileKind::Symlink {
@@ -111,17 +113,25 @@ impl Copy<'_> {
         }
         meta::set_times(to, name, meta.atime, meta.mtime)
     }
-}
 
-/// The owner comes first, for a change of owner takes capabilities and setuid away; the mode comes after the access
-/// control list, which it is a part of.
-fn attributes_fd(from: impl AsFd, to: impl AsFd, meta: &Meta) -> sys::Result<()> {
-    meta::chown_fd(&to, meta.uid, meta.gid)?;
-    for key in xattr::list_fd(&from)? {
-        if let Some(value) = xattr::get_fd(&from, &key)? {
-            xattr::set_fd(&to, &key, &value)?;
+    /// The owner comes first, for a change of owner takes capabilities and setuid away; the mode comes after the access
+    /// control list, which it is a part of.
+    fn attributes_fd(&self, from: impl AsFd, to: impl AsFd, meta: &Meta) -> sys::Result<()> {
+        meta::chown_fd(&to, meta.uid, meta.gid)?;
+        for key in xattr::list_fd(&from)? {
+            if let Some(value) = xattr::get_fd(&from, &key)? {
+                self.taken(xattr::set_fd(&to, &key, &value))?;
+            }
+        }
+        meta::chmod_fd(&to, meta.mode)?;
+        meta::set_times_fd(&to, meta.atime, meta.mtime)
+    }
+
+    /// Whether an attribute that the file system does not take matters.
+    fn taken(&self, set: sys::Result<()>) -> sys::Result<()> {
+        match set {
+            Err(e) if self.lose_xattrs && e.errno == Errno::OPNOTSUPP => Ok(()),
+            other => other,
         }
     }
-    meta::chmod_fd(&to, meta.mode)?;
-    meta::set_times_fd(&to, meta.atime, meta.mtime)
 }

@@ -18,7 +18,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use changeset::{Applied, Applier, Change, ChangeKind, DiffStats, Lowers, Whiteouts, XattrSpace};
+use changeset::{Applied, Applier, Change, ChangeKind, DiffStats, Lowers, Whiteouts, XattrSpace, changes};
 use model::CacheId;
 use sys::{FileKind, OwnedFd, Root, dir, meta};
 
@@ -64,10 +64,14 @@ impl<S: Snapshots> Whole<S> {
     }
 
     fn changes_of(&self, root: &Root, parent: Option<&CacheId>) -> Result<Vec<Change>> {
-        Ok(match parent {
-            Some(parent) => changeset::changes::tree_changes(root, self.published(parent)?)?,
+        let Some(parent) = parent else {
             // A base is its own difference to nothing.
-            None => changeset::changes::upper_changes(root, &Lowers::default(), XattrSpace::Trusted)?,
+            return Ok(changes::upper_changes(root, &Lowers::default(), XattrSpace::Trusted)?);
+        };
+        let old = self.published(parent)?;
+        Ok(match self.snapshots.touched(root, &old)? {
+            Some(touched) => changes::snapshot_changes(root, old, &touched)?,
+            None => changes::tree_changes(root, old)?,
         })
     }
 }
@@ -196,16 +200,13 @@ impl<S: Snapshots> Driver for Whole<S> {
     fn diff(&self, id: &CacheId, parent: Option<&CacheId>, out: &mut dyn Write) -> Result<DiffStats> {
         let root = self.published(id)?;
         Ok(match parent {
-            Some(parent) => changeset::diff::write_tree_diff(&root, self.published(parent)?, out)?,
+            Some(_) => changeset::diff::write_changes(&root, self.changes_of(&root, parent)?, out)?,
             None => changeset::diff::write_upper(&root, XattrSpace::Trusted, out)?,
         })
     }
 
     fn usage(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<u64> {
         let root = self.published(id)?;
-        if let Some(bytes) = self.snapshots.counted(id, parent)? {
-            return Ok(bytes);
-        }
         let mut seen = HashSet::new();
         let mut total = 0;
         for change in self.changes_of(&root, parent)? {
@@ -221,6 +222,11 @@ impl<S: Snapshots> Driver for Whole<S> {
             }
         }
         Ok(total)
+    }
+
+    fn counted(&self, id: &CacheId) -> Result<Option<u64>> {
+        self.require(id)?;
+        self.snapshots.counted(id)
     }
 
     fn usage_stamp(&self, id: &CacheId) -> Result<Option<Stamp>> {

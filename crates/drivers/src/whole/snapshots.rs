@@ -1,5 +1,6 @@
 //! What a driver of whole trees has to bring: how trees are made of each other, published and removed.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -102,8 +103,15 @@ pub trait Snapshots: Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// What the tree takes above its parent, in bytes, if something counts that; else trees are compared.
-    fn counted(&self, _id: &CacheId, _parent: Option<&CacheId>) -> Result<Option<u64>> {
+    /// The inodes of the tree `new` that have changed since it was made as a snapshot of `old`, and the directories on
+    /// the way to them; more than these does no harm. `None` where nobody knows, or it was made otherwise: then trees
+    /// are compared as a whole.
+    fn touched(&self, _new: &Root, _old: &Root) -> Result<Option<HashSet<u64>>> {
+        Ok(None)
+    }
+
+    /// As [`Driver::counted`](crate::Driver::counted): what the tree takes above its parent, if something counts that.
+    fn counted(&self, _id: &CacheId) -> Result<Option<u64>> {
         Ok(None)
     }
 

@@ -62,9 +62,10 @@ fn a_full_layer_harms_no_other() {
         assert_eq!(refused.kind(), std::io::ErrorKind::QuotaExceeded, "{refused}");
         fs::write(other_root.join("much"), vec![4; 80 << 20]).unwrap();
         assert_eq!(fs::read(small_root.join("half")).unwrap(), vec![2; 25 << 20]);
-        // The counter tells the size; where there is none, the trees.
-        let counted = bench.driver.usage(&small, Some(&image)).unwrap();
+        // The counter tells the size; where there is no limit, the trees.
+        let counted = bench.driver.counted(&small).unwrap().unwrap();
         assert!(((25 << 20)..(51 << 20)).contains(&counted), "{counted}");
+        assert_eq!(bench.driver.counted(&other).unwrap(), None);
         assert_eq!(bench.driver.usage(&other, Some(&image)).unwrap(), 80 << 20);
     });
 }
@@ -166,5 +167,56 @@ fn a_layer_that_is_no_subvolume_is_found() {
         bench.look(&above, |root| assert_eq!(fs::read_to_string(root.join("dir/file")).unwrap(), "content"));
         bench.driver.sweep().unwrap();
         assert_eq!(bench.driver.list().unwrap().len(), 2);
+    });
+}
+
+/// The file system says where something changed, and only there is looked: the same is found as by a walk.
+#[test]
+fn changes_are_found_without_a_walk() {
+    run_at("changes_are_found_without_a_walk", open, btrfs, |bench: &Bench| {
+        let mut archive = Builder::new();
+        for dir in ["a", "b", "c", "moved", "replaced", "still"] {
+            archive = archive.dir(dir).dir(format!("{dir}/in")).dir(format!("{dir}/in/deep"));
+            for n in 0..50 {
+                archive = archive.file(format!("{dir}/in/deep/{n}"), format!("{dir}{n}"));
+            }
+        }
+        let image = bench.layer(None, archive);
+        let id = bench.container(Some(&image));
+        let walked = |id: &CacheId| {
+            let root = |id| bench.driver.layer_root(id).unwrap();
+            changeset::changes::tree_changes(&root(id), root(&image)).unwrap()
+        };
+        assert_eq!(bench.driver.changes(&id, Some(&image)).unwrap(), []);
+        bench.edit(&id, |root| {
+            fs::write(root.join("a/in/deep/7"), "changed").unwrap();
+            fs::remove_file(root.join("b/in/deep/8")).unwrap();
+            fs::hard_link(root.join("c/in/deep/9"), root.join("a/linked")).unwrap();
+            fs::remove_dir_all(root.join("replaced")).unwrap();
+            fs::rename(root.join("moved"), root.join("replaced")).unwrap();
+            testkit::tree::set_xattr(
+                &root.join("c/in/deep/1"),
+                "security.capability",
+                &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            );
+            testkit::tree::file(root, "new/in/deep/file", "new");
+            let inside = sys::dir::open_path(&root.join("b")).unwrap();
+            sys::btrfs::create(&inside, "subvolume".as_ref()).unwrap();
+            testkit::tree::file(root, "b/subvolume/dir/file", "in another subvolume");
+        });
+        let changes = bench.driver.changes(&id, Some(&image)).unwrap();
+        assert_eq!(changes, walked(&id));
+        assert!(changes.len() > 200, "{}", changes.len());
+        assert_eq!(bench.changes(&id, Some(&image))[..3], ["C /a", "C /a/in", "C /a/in/deep"]);
+
+        // One change is known by a handful of inodes.
+        let copy = bench.container(Some(&image));
+        bench.edit(&copy, |root| fs::write(root.join("still/in/deep/3"), "x").unwrap());
+        let root = bench.driver.layer_root(&copy).unwrap();
+        let touched = sys::btrfs::touched_since(&root, sys::btrfs::info(&root).unwrap().created).unwrap();
+        assert!(touched.len() < 10, "{touched:?}");
+        assert_eq!(bench.driver.changes(&copy, Some(&image)).unwrap(), walked(&copy));
+        // A layer that is no snapshot of the other is compared as a whole.
+        assert!(bench.driver.changes(&copy, Some(&id)).unwrap().len() > 200);
     });
 }

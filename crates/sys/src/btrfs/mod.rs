@@ -8,6 +8,9 @@
 //! Quotas count what each subvolume refers to, for a *quota group* of the subvolume's number (level 0). They are
 //! switched on for a whole file system.
 
+mod search;
+mod touched;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -17,6 +20,8 @@ use crate::error::{At, Error, Result};
 use crate::record::{self, Op};
 use crate::{AsFd, FileKind, Meta, raw};
 
+pub use touched::touched_since;
+
 /// `f_type` of statfs(2).
 pub const MAGIC: u64 = 0x9123_683e;
 
@@ -25,7 +30,6 @@ const ROOT_INODE: u64 = 256;
 
 const SUBVOL_CREATE: u32 = 0x5000_940e;
 const SNAP_DESTROY: u32 = 0x5000_940f;
-const TREE_SEARCH: u32 = 0xd000_9411;
 const INO_LOOKUP: u32 = 0xd000_9412;
 const SNAP_CREATE_V2: u32 = 0x5000_9417;
 const QUOTA_CTL: u32 = 0xc010_9428;
@@ -85,12 +89,39 @@ pub fn subvolume_id(fd: impl AsFd) -> Result<u64> {
     Ok(get(&args, 0))
 }
 
-/// A number that is another one whenever something in the subvolume has changed and been written out
-/// ([`sync_fs`](crate::dir::sync_fs)).
-pub fn generation(fd: impl AsFd) -> Result<u64> {
-    let mut args = vec![0; 504]; // struct btrfs_ioctl_get_subvol_info_args
+/// What the file system knows of a subvolume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Info {
+    /// Its number.
+    pub id: u64,
+    /// The transaction that last changed something in it, of what was written out ([`sync_fs`](crate::dir::sync_fs)).
+    pub generation: u64,
+    /// The transaction that made it.
+    pub created: u64,
+    /// Its own identity.
+    pub uuid: [u8; 16],
+    /// The identity of what it is a snapshot of; zeros if it is none.
+    pub parent: [u8; 16],
+}
+
+/// What the file system knows of the subvolume that a file or directory is in (Linux 4.18).
+pub fn info(fd: impl AsFd) -> Result<Info> {
+    // struct btrfs_ioctl_get_subvol_info_args: treeid, name, parent, directory, generation, flags, uuid, parent_uuid,
+    // received_uuid, ctransid, otransid, …
+    let mut args = vec![0; 504];
     raw::plain_ioctl(fd.as_fd(), GET_SUBVOL_INFO, &mut args).at_fd("examine subvolume", &fd)?;
-    Ok(get(&args, 280))
+    let uuid = |at: usize| {
+        let mut uuid = [0; 16];
+        uuid.copy_from_slice(&args[at..at + 16]);
+        uuid
+    };
+    Ok(Info {
+        id: get(&args, 0),
+        generation: get(&args, 280),
+        created: get(&args, 352),
+        uuid: uuid(296),
+        parent: uuid(312),
+    })
 }
 
 /// How the quotas of a file system stand.
@@ -177,23 +208,14 @@ pub fn forget_usage(fd: impl AsFd, subvolume: u64) -> Result<()> {
 /// Reads an item of the tree of quotas.
 fn quota_item(fd: impl AsFd, kind: u32, offset: u64) -> Result<Option<Vec<u8>>> {
     const QUOTA_TREE: u64 = 8;
-    // struct btrfs_ioctl_search_args: the key (tree, object, offset and transaction from and to, types, count), then
-    // at 104 the answer: a header (transaction, object, offset, type, length) and the item.
-    let mut args = vec![0; 4096];
-    for (at, value) in [(0, QUOTA_TREE), (24, offset), (32, offset), (48, u64::MAX)] {
-        put(&mut args, at, value);
-    }
-    for (at, value) in [(56, kind), (60, kind), (64, 1)] {
-        args[at..at + 4].copy_from_slice(&value.to_ne_bytes());
-    }
-    match raw::plain_ioctl(fd.as_fd(), TREE_SEARCH, &mut args) {
+    let key = search::Key { object: 0, kind, offset };
+    let mut found = None;
+    let result = search::items(fd.as_fd(), QUOTA_TREE, key..=key, 0, |_, item| found = Some(item.to_vec()));
+    match result {
         // There is no such tree: quotas have never been on.
-        Err(Errno::NOENT) => return Ok(None),
-        other => other.at_fd("read quotas of", &fd)?,
+        Err(Errno::NOENT) => Ok(None),
+        other => other.at_fd("read quotas of", &fd).map(|()| found),
     }
-    let half = |at: usize| u32::from_ne_bytes([args[at], args[at + 1], args[at + 2], args[at + 3]]) as usize;
-    let (found, length) = (half(64), half(132));
-    Ok((found == 1).then(|| args[136..].iter().take(length).copied().collect()))
 }
 
 /// A structure of 4096 bytes that ends with a name.
