@@ -36,18 +36,20 @@ fn on_vfs() {
 
 fn kill_often(test: &str, name: &str, open: drivers::suite::Open, place: Place) {
     run_at(test, open, place, |bench: &Bench| {
-        let (begin, mut kills) = (Instant::now(), 0);
+        let (begin, mut kills, mut published) = (Instant::now(), 0, 0);
         while kills < KILLS && begin.elapsed() < LIMIT {
             let random = u64::from_le_bytes(sys::process::random());
-            let said = kill_once(name, bench, Duration::from_micros(random % 80_000));
+            let said = kill_once(name, bench, Duration::from_micros(random % 150_000));
             assert_sound(bench, &said);
+            published += said.published.len();
             for id in bench.driver.list().unwrap() {
                 bench.driver.discard(&id).unwrap();
             }
             bench.driver.sweep().unwrap();
             kills += 1;
         }
-        println!("killed {kills} times in {:?}", begin.elapsed());
+        println!("killed {kills} times in {:?}, after {published} published layers", begin.elapsed());
+        assert!(published > 0, "killed too early each time");
     });
 }
 
