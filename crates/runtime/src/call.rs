@@ -86,7 +86,7 @@ impl Runtime {
         let mut call = Call::new(self, bundle, "create", LOG);
         call.command.args(["run", "--detach", "--bundle", ".", "--pid-file", PID]);
         if let Some(console) = console {
-            call.command.arg("--console-socket").arg(console.path());
+            call.command.arg("--console-socket").arg(self.console_path(console, bundle));
         }
         call.command.arg(id);
         let ended = call.run(stdio)?;
@@ -136,7 +136,7 @@ impl Runtime {
         bundle.put(&names.process, &exec.document()?)?;
         call.command.args(["exec", "--detach", "--pid-file", &names.pid, "--process", &names.process]);
         if let Some(console) = console {
-            call.command.arg("--console-socket").arg(console.path());
+            call.command.arg("--console-socket").arg(self.console_path(console, bundle));
         }
         call.command.arg(id);
         let ended = call.run(stdio);
@@ -299,13 +299,7 @@ impl<'a> Call<'a> {
     }
 
     fn complaint_in(&self, log: &[u8]) -> Option<String> {
-        let lines = log.split(|byte| *byte == b'\n').rev();
-        let message = |line: &[u8]| {
-            let entry: serde_json::Value = serde_json::from_slice(line).ok()?;
-            let text = |key: &str| entry.get(key).and_then(|value| value.as_str());
-            matches!(text("level"), Some("error" | "fatal")).then(|| text("msg").map(str::to_owned)).flatten()
-        };
-        lines.map(message).find_map(|message| message)
+        log.split(|byte| *byte == b'\n').rev().find_map(complaint_of)
     }
 
     fn failed(&self, message: String, program: &str) -> Error {
@@ -318,12 +312,25 @@ impl<'a> Call<'a> {
     }
 }
 
+/// What a line of a runtime's log says if it is an error: crun and runc have `msg`, youki `message`, with a backtrace
+/// below it.
+fn complaint_of(line: &[u8]) -> Option<String> {
+    let entry: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let text = |key: &str| entry.get(key).and_then(|value| value.as_str());
+    let level = text("level")?.to_lowercase();
+    let message = text("msg").or_else(|| text("message"))?;
+    matches!(level.as_str(), "error" | "fatal").then(|| message.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Starts the program from a thread of its own, which ends: only that one gets other mounts, and takes the signals that
+/// a monitor reads, for youki hands on to the container what it finds blocked.
 fn spawn(command: &mut Command, runtime: &Runtime) -> Result<process::Child> {
     let failed = || Error::io("start", runtime.program());
-    let Some(hidden) = runtime.hidden_cgroups() else { return command.spawn().map_err(failed()) };
-    // Only the thread that starts it gets other mounts, and ends.
     let start = || {
-        sys::mount::hide(&hidden)?;
+        sys::signals::unblock();
+        if let Some(hidden) = runtime.hidden_cgroups() {
+            sys::mount::hide(&hidden)?;
+        }
         command.spawn().map_err(failed())
     };
     let panicked = || failed()(std::io::Error::other("a thread panicked"));
@@ -351,7 +358,11 @@ fn reason(message: &str, program: &str) -> Option<Reason> {
         Some(Reason::NotFound("no such file or directory"))
     } else if mentions("is a directory") {
         Some(Reason::NotRunnable("is a directory"))
-    } else if mentions("permission denied") || mentions("not permitted") || mentions("not executable") {
+    } else if mentions("permission denied")
+        || mentions("not permitted")
+        || mentions("not executable")
+        || mentions("correct permissions")
+    {
         Some(Reason::NotRunnable("permission denied"))
     } else if mentions("exec format error") {
         Some(Reason::NotRunnable("exec format error"))
@@ -374,6 +385,21 @@ fn program_of(bundle: &Bundle) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_runtime_s_log_is_read() {
+        for (line, message) in [
+            (r#"{"msg":"no such cgroup","level":"error","time":"…"}"#, Some("no such cgroup")),
+            (
+                r#"{"timestamp":"…","level":"ERROR","message":"it failed\n\nStack backtrace:\n 0: x","target":"youki"}"#,
+                Some("it failed"),
+            ),
+            (r#"{"timestamp":"…","level":"WARN","message":"careful","target":"youki"}"#, None),
+            ("panicked", None),
+        ] {
+            assert_eq!(complaint_of(line.as_bytes()).as_deref(), message, "{line}");
+        }
+    }
 
     #[test]
     fn the_runtimes_ways_to_say_that_a_program_is_missing() {

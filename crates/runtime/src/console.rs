@@ -3,7 +3,7 @@
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use sys::{AsRawFd, OwnedFd};
@@ -31,9 +31,9 @@ impl Console {
         Ok(Self { listener, dir, name })
     }
 
-    /// Its path for a runtime that works in the bundle's directory.
-    pub(crate) fn path(&self) -> &Path {
-        Path::new(&self.name)
+    /// Its name in the bundle's directory.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Takes the terminal from a runtime that has said that the process runs.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::bundle::Bundle;
+use crate::console::Console;
 use crate::error::{Error, Result};
 use crate::host::{CGROUP_ROOT, Cgroups};
 
@@ -63,6 +65,12 @@ impl Runtime {
     pub(crate) fn cgroup_arguments(&self) -> &'static [&'static str] {
         let none = self.name == "crun" && Cgroups::of_machine() == Cgroups::None;
         if none { &["--cgroup-manager=disabled"] } else { &[] }
+    }
+
+    /// How it is told of a socket in the bundle's directory, where it works: by a name, which is short, as paths of sockets
+    /// have to be. youki leads to it from a directory of its own, by a link, which may be long.
+    pub(crate) fn console_path(&self, console: &Console, bundle: &Bundle) -> PathBuf {
+        if self.name == "youki" { bundle.dir().join(console.name()) } else { console.name().into() }
     }
 
     /// The tree of v2 beside those of v1, if it has to be hidden from this runtime: crun refuses to work where that has

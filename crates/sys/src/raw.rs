@@ -125,6 +125,17 @@ pub(crate) fn signal_fd(signals: &[i32], at_once: bool) -> rustix::io::Result<Ow
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// No signal is blocked for this thread any more.
+pub(crate) fn unblock_signals() {
+    // SAFETY: a set of signals is plain data for which zero is a valid value.
+    let mut none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: both calls take a pointer to the live set.
+    unsafe {
+        libc::sigemptyset(&mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+    }
+}
+
 /// The signal of this number, real-time signals included; `None` if there is no such signal.
 pub(crate) fn signal(number: i32) -> Option<rustix::process::Signal> {
     // SAFETY: numbers are checked to be the kernel's; nothing is done with signals that the C library reserves but

@@ -5,8 +5,7 @@ use std::os::fd::BorrowedFd;
 use crate::error::{Error, Result};
 use crate::{AsFd, OwnedFd, raw};
 
-/// A set of signals that this process reads. Programs that it starts are not touched by that: the standard library
-/// starts them with no signal blocked.
+/// A set of signals that this process reads. Programs that it starts would not get them either: see [`unblock`].
 #[derive(Debug)]
 pub struct Signals(OwnedFd);
 
@@ -28,6 +27,12 @@ impl Signals {
             _ => None,
         }
     }
+}
+
+/// Blocks no signal for this thread any more. For a thread that does nothing but start a program, which begins with what
+/// its thread blocks; some set that right themselves, others do not.
+pub fn unblock() {
+    raw::unblock_signals();
 }
 
 impl AsFd for Signals {

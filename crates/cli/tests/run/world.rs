@@ -39,14 +39,18 @@ pub fn everywhere(name: &str, test: impl Fn(&World)) {
     if !fs::exists(BUSYBOX).unwrap_or_default() {
         return machine::skip(name, "needs busybox-static");
     }
-    for runtime in ["crun", "runc"] {
-        let installed =
-            ["/usr/bin", "/usr/sbin"].iter().any(|place| PathBuf::from(place).join(runtime).exists());
+    for runtime in ["crun", "runc", "youki"] {
+        let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin"];
+        let installed = places.iter().any(|place| PathBuf::from(place).join(runtime).exists());
         if !installed {
             machine::skip(name, &format!("{runtime} is not installed"));
             continue;
         }
         for rootless in [false, true] {
+            if rootless && runtime == "youki" {
+                machine::skip(name, "youki without root needs a control group of the user's");
+                continue;
+            }
             let world = World::new(runtime, rootless);
             if rootless && !world.somebody("unshare").args(["--user", "true"]).status().unwrap().success() {
                 machine::skip(name, "ordinary users get no user namespace here");

@@ -61,7 +61,8 @@ impl Process {
             .set_cwd(self.cwd.clone().into())
             .set_capabilities(Some(capability_sets(caps, self.user.uid)?))
             .set_rlimits(Some(self.rlimits.iter().map(Rlimit::document).collect::<Result<_>>()?))
-            .set_no_new_privileges(Some(self.no_new_privileges))
+            // Absent means `false`; youki installs the seccomp filter too late if it is spelled out.
+            .set_no_new_privileges(self.no_new_privileges.then_some(true))
             .set_apparmor_profile(None)
             // Only root may lower it.
             .set_oom_score_adj(self.oom_score_adj.filter(|score| *score > 0 || !host.user_namespace));
