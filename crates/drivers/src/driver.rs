@@ -175,6 +175,13 @@ pub trait Driver: Send + Sync {
     /// [`ReadOnly`](crate::Error::ReadOnly) if others are built on the layer, or it is mounted for reading.
     fn mount(&self, id: &CacheId, access: Access) -> Result<PathBuf>;
 
+    /// As [`mount`](Driver::mount), with a label of SELinux for all files of the tree, whatever they have themselves;
+    /// an empty one is none. Drivers whose trees are directories of the home, or mounts that take no label, give none.
+    fn mount_labeled(&self, id: &CacheId, access: Access, label: &str) -> Result<PathBuf> {
+        let _ = label;
+        self.mount(id, access)
+    }
+
     /// Ends the mount, and says whether there was one. A process that still uses the tree keeps it until it lets go;
     /// the path is free at once.
     fn unmount(&self, id: &CacheId) -> Result<bool>;

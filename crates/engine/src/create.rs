@@ -1,7 +1,10 @@
 //! Creates containers.
 
+use std::path::Path;
+
 use drivers::LayerKind;
 use model::{CacheId, ContainerConfig, ContainerId, ContainerName, HostConfig, MountId, Platform};
+use runtime::selinux::{self, Labels, Policy};
 use store::{Intent, MountRecord, NewContainer};
 
 use crate::copy::Tree;
@@ -21,6 +24,8 @@ pub struct CreateOptions {
     pub host: HostConfig,
     /// The platform that the image must be for.
     pub platform: Option<Platform>,
+    /// Whether it gets labels where SELinux is enabled, as its security options say.
+    pub selinux: bool,
 }
 
 /// A new container.
@@ -60,6 +65,7 @@ impl Engine {
         let id = ContainerId::from_random(sys::process::random());
         let config = container_config(options, image.view().config.as_ref(), &id);
         let (path, args) = command(&config)?;
+        let labels = if options.selinux { self.labels(&options.host)? } else { Labels::default() };
         let wanted = self.wanted_mounts(&config, &options.host)?;
         let parent = image.chain_id();
         let below = parent.map(|chain| self.store.layers().get(&chain)).transpose()?;
@@ -91,6 +97,8 @@ impl Engine {
                 driver: self.driver.name(),
                 network: &options.host.network_mode,
                 mounts: &wanted.points,
+                process_label: &labels.process,
+                mount_label: &labels.mount,
             };
             new.document()
         };
@@ -157,6 +165,28 @@ impl Engine {
         parser.finish(&mut applier)?;
         self.driver.finish(stage, id, applier.finish()?)?;
         Ok(())
+    }
+
+    /// The labels of a new container, with categories that no other one has; none where SELinux is not enabled.
+    fn labels(&self, host: &HostConfig) -> Result<Labels> {
+        let policy = if selinux::is_enabled() { Policy::of_machine(Path::new("/")) } else { None };
+        let Some(policy) = policy else { return Ok(Labels::default()) };
+        let options = host.security_opt.iter().flatten();
+        let mut options: Vec<&str> =
+            options.filter_map(|option| option.strip_prefix("label")?.strip_prefix(['=', ':'])).collect();
+        if host.privileged {
+            options.push("disable");
+        }
+        let others = self.stored_containers()?;
+        loop {
+            let random = u32::from_le_bytes(sys::process::random());
+            let labels = policy.labels(&options, random).map_err(Error::invalid)?;
+            // Whoever gives a level, or a policy without levels, shares it with others.
+            let free = others.iter().all(|other| other.mount_label() != labels.mount);
+            if free || labels == policy.labels(&options, !random).map_err(Error::invalid)? {
+                return Ok(labels);
+            }
+        }
     }
 
     fn random_name(&self) -> Result<ContainerName> {

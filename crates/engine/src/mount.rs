@@ -15,7 +15,10 @@ impl Engine {
     pub fn mount(&self, container: &ContainerId, access: Access) -> Result<PathBuf> {
         self.with_container(container, || {
             let mount = self.store.mounts().get(container)?;
-            Ok(self.driver.mount(&mount.mount_id.into(), access)?)
+            // A damaged document is no reason not to look at the files.
+            let found = self.store.containers().get(container).ok();
+            let label = found.as_ref().map_or("", store::Container::mount_label);
+            Ok(self.driver.mount_labeled(&mount.mount_id.into(), access, label)?)
         })
     }
 

@@ -29,6 +29,7 @@ pub mod log;
 pub mod members;
 pub mod monitor;
 pub mod seccomp;
+pub mod selinux;
 pub mod spec;
 pub mod user;
 pub mod wire;

@@ -55,6 +55,22 @@ const SUITES: &[Suite] = &[
         passes: &[Pass::Long],
     },
     Suite {
+        what: "project quotas",
+        package: "layercake-drivers",
+        target: "it",
+        arguments: &["a_full_container_harms_no_other", "overlay2::backing::"],
+        zfs: false,
+        passes: &[Pass::Short],
+    },
+    Suite {
+        what: "project quotas, all of it",
+        package: "layercake-drivers",
+        target: "it",
+        arguments: &["overlay2::quota::", "overlay2::backing::"],
+        zfs: false,
+        passes: &[Pass::Long],
+    },
+    Suite {
         what: "zfs",
         package: "layercake-drivers",
         target: "it",

@@ -33,6 +33,7 @@ impl ContainerOptions {
         let mut options = options.clone();
         let asked = !self.log_driver.is_empty();
         context.config()?.complete_logging(asked, &mut options.host.log_config);
+        options.selinux = context.config()?.selinux_enabled;
         let options = &options;
         if self.pull == Pull::Always {
             self.pull(engine, context, &options.image)?;

@@ -230,6 +230,7 @@ impl ContainerOptions {
             config: self.config(command)?,
             host: self.host()?,
             platform: self.platform.clone(),
+            selinux: false,
         })
     }
 }

@@ -113,8 +113,12 @@ impl Union for KernelOverlay {
             let fd = dir::ensure(&beside, OsStr::new(EMPTY), 0o755)?;
             tree.lowers.push(Branch { fd, path: Path::new(aside::NAME).join(EMPTY) });
         }
-        let Tree { lowers, upper, path, .. } = tree;
-        let overlay = Overlay { lowers, upper, options: self.options().clone(), home: path };
+        let Tree { lowers, upper, path, label, .. } = tree;
+        let mut options: Vec<(&str, Option<&str>)> = self.options().clone();
+        if !label.is_empty() {
+            options.push(("context", Some(label)));
+        }
+        let overlay = Overlay { lowers, upper, options, home: path };
         Ok(overlay.mount(target).map(drop)?)
     }
 

@@ -92,6 +92,8 @@ pub struct Tree<'a> {
     pub home: &'a OwnedFd,
     /// Its path.
     pub path: &'a Path,
+    /// The label of SELinux that all its files get; empty for none.
+    pub label: &'a str,
 }
 
 /// A driver whose layers are stacked by `U`. Its format is described at the top of the source file.
@@ -282,7 +284,11 @@ impl<U: Union> Driver for Stacked<U> {
     }
 
     fn mount(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
-        self.mount_layer(id, access)
+        self.mount_layer(id, access, "")
+    }
+
+    fn mount_labeled(&self, id: &CacheId, access: Access, label: &str) -> Result<PathBuf> {
+        self.mount_layer(id, access, label)
     }
 
     fn unmount(&self, id: &CacheId) -> Result<bool> {

@@ -15,7 +15,7 @@ use crate::mountpoint::{Ended, State};
 use crate::{Damage, Error, Result, Stamp};
 
 impl<U: Union> Stacked<U> {
-    pub(super) fn mount_layer(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
+    pub(super) fn mount_layer(&self, id: &CacheId, access: Access, label: &str) -> Result<PathBuf> {
         let layer = self.published(id)?;
         let read_only = |why| Error::ReadOnly { id: id.clone(), why };
         if access == Access::Write && layer.is_committed()? {
@@ -31,7 +31,7 @@ impl<U: Union> Stacked<U> {
         if layer.mount_point().serves(id, access)? {
             return Ok(merged);
         }
-        let tree = self.tree(&layer, &lowers, access)?;
+        let tree = Tree { label, ..self.tree(&layer, &lowers, access)? };
         dir::ensure(&layer.fd, OsStr::new(MERGED), 0o700)?;
         if let Err(e) = self.union.mount(tree, &merged) {
             let _ = dir::rmdir(&layer.fd, OsStr::new(MERGED));
@@ -58,7 +58,7 @@ impl<U: Union> Stacked<U> {
                 self.branch(&format!("{}/{WORK}", layer.id), layer, Damage::NoWork)?,
             )),
         };
-        Ok(Tree { lowers: branches, upper, home: &self.home, path: &self.path })
+        Ok(Tree { lowers: branches, upper, home: &self.home, path: &self.path, label: "" })
     }
 
     /// Opens a directory by its path in the home; what it means if it is not there.

@@ -23,13 +23,36 @@ pub fn directory() -> Result<Ground, String> {
 
 /// A btrfs of 1 GiB, empty, in a file behind a loop device. The file takes what is written.
 pub fn btrfs() -> Result<Ground, String> {
+    volume(&["mkfs.btrfs", "--quiet"], "loop")
+}
+
+/// An ext4 of 1 GiB that limits projects.
+pub fn ext4_with_quotas() -> Result<Ground, String> {
+    volume(&["mkfs.ext4", "-q", "-F", "-O", "project,quota"], "loop,prjquota")
+}
+
+/// An xfs of 1 GiB that limits projects.
+pub fn xfs_with_quotas() -> Result<Ground, String> {
+    volume(&["mkfs.xfs", "-q"], "loop,pquota")
+}
+
+/// An xfs of 1 GiB whose directories do not tell the kinds of their entries: one of the format before version 5, which
+/// some kernels no longer mount.
+pub fn xfs_without_ftype() -> Result<Ground, String> {
+    volume(&["mkfs.xfs", "-q", "-m", "crc=0", "-n", "ftype=0"], "loop")
+}
+
+/// An empty file system of 1 GiB, made by `make` in a sparse file and mounted with the options `options`.
+fn volume(make: &[&str], options: &str) -> Result<Ground, String> {
     let tmp = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let (image, top) = (tmp.path().join("image"), tmp.path().join("btrfs"));
+    let (image, top) = (tmp.path().join("image"), tmp.path().join("mounted"));
     let file = std::fs::File::create(&image).map_err(|e| e.to_string())?;
     file.set_len(1 << 30).map_err(|e| e.to_string())?;
     std::fs::create_dir(&top).map_err(|e| e.to_string())?;
-    command("mkfs.btrfs", &["--quiet".as_ref(), image.as_ref()])?;
-    command("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), top.as_ref()])?;
+    let (program, flags) = make.split_first().ok_or("nothing makes the file system")?;
+    let flags: Vec<&Path> = flags.iter().map(Path::new).chain([image.as_path()]).collect();
+    command(program, &flags)?;
+    command("mount", &["-o".as_ref(), options.as_ref(), image.as_ref(), top.as_ref()])?;
     let keep = Box::new(Mounted { tmp });
     // Not the top itself: below the data root, nothing is mounted but by the driver.
     let root = top.join("root");

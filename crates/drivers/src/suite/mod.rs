@@ -27,7 +27,9 @@ use changeset::{Applied, Change, ChangeKind};
 use model::CacheId;
 pub use testkit::archive::Builder;
 
-pub use self::ground::{Ground, btrfs, directory, thin_ext4, thin_xfs};
+pub use self::ground::{
+    Ground, btrfs, directory, ext4_with_quotas, thin_ext4, thin_xfs, xfs_with_quotas, xfs_without_ftype,
+};
 use crate::{Access, Config, Driver, LayerKind, Result, Stage, Unpack};
 
 /// Opens the driver that is to be tested.

@@ -1,9 +1,11 @@
 //! The driver `overlay2`.
 
+mod backing;
 mod crash;
 mod damage;
 mod docker;
 mod kernel;
+mod quota;
 mod user_namespace;
 
 use drivers::{Config, Driver, Overlay2, Result};

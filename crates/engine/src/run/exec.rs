@@ -69,6 +69,9 @@ impl Engine {
         spec::privileges(&mut privileges, &host)?;
         privileges.privileged |= options.privileged;
         process.no_new_privileges = privileges.process.no_new_privileges;
+        if !privileges.privileged {
+            container.process_label().clone_into(&mut process.label);
+        }
         let machine = Host::probe()?;
         let exec = Exec { process: &process, container: &privileges, host: &machine };
         let bundle = Bundle::at(&self.store.running().path(id));

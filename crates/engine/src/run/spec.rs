@@ -42,6 +42,8 @@ pub(super) fn of(
     spec.hostname.clone_from(&config.hostname);
     spec.domainname.clone_from(&config.domainname);
     spec.mounts = mounts;
+    container.process_label().clone_into(&mut spec.process.label);
+    container.mount_label().clone_into(&mut spec.mount_label);
     spec.network = network(host)?;
     spec.shared = Shared {
         pid: host.pid_mode == "host",
@@ -94,7 +96,7 @@ pub(super) fn privileges(spec: &mut Spec, host: &HostConfig) -> Result<()> {
             ("seccomp", "unconfined") => spec.seccomp = Seccomp::Unconfined,
             ("seccomp", "builtin") => spec.seccomp = Seccomp::Default,
             ("seccomp", profile) => spec.seccomp = Seccomp::Profile(profile.to_owned()),
-            // There are neither labels nor profiles of AppArmor here (docs/differences.md).
+            // Labels are in the container's document; there are no profiles of AppArmor here (docs/differences.md).
             ("label" | "apparmor" | "writable-cgroups", _) => {}
             _ => return Err(Error::invalid(format!("invalid --security-opt 2: \"{option}\""))),
         }

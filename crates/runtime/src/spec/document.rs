@@ -50,6 +50,7 @@ impl Spec {
             .set_sysctl(Some(sysctls).filter(|sysctls| !sysctls.is_empty()))
             .set_seccomp(self.seccomp(caps)?)
             .set_rootfs_propagation(self.propagation.clone())
+            .set_mount_label(Some(self.mount_label.clone()).filter(|label| !label.is_empty()))
             .set_masked_paths(Some(self.unless_privileged(&self.masked_paths)))
             .set_readonly_paths(Some(self.unless_privileged(&self.read_only_paths)));
         Ok(linux)

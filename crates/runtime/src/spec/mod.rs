@@ -65,6 +65,8 @@ pub struct Spec {
     pub sysctls: BTreeMap<String, String>,
     /// `private`, `slave` or `shared`, with an `r` in front for everything below: how mounts propagate.
     pub propagation: Option<String>,
+    /// The label that SELinux gives to what is mounted for it; empty for none.
+    pub mount_label: String,
 }
 
 impl Spec {
@@ -91,6 +93,7 @@ impl Spec {
             shm_size: 64 << 20,
             sysctls: BTreeMap::new(),
             propagation: None,
+            mount_label: String::new(),
         }
     }
 }

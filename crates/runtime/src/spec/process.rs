@@ -27,6 +27,8 @@ pub struct Process {
     pub rlimits: Vec<Rlimit>,
     /// How soon the kernel kills it for want of memory, -1000 to 1000.
     pub oom_score_adj: Option<i32>,
+    /// The label that SELinux gives it; empty for none.
+    pub label: String,
 }
 
 impl Process {
@@ -42,6 +44,7 @@ impl Process {
             no_new_privileges: false,
             rlimits: Vec::new(),
             oom_score_adj: None,
+            label: String::new(),
         }
     }
 
@@ -64,6 +67,7 @@ impl Process {
             // Absent means `false`; youki installs the seccomp filter too late if it is spelled out.
             .set_no_new_privileges(self.no_new_privileges.then_some(true))
             .set_apparmor_profile(None)
+            .set_selinux_label(Some(self.label.clone()).filter(|label| !label.is_empty()))
             // Only root may lower it.
             .set_oom_score_adj(self.oom_score_adj.filter(|score| *score > 0 || !host.user_namespace));
         if let Some((rows, columns)) = self.console_size {

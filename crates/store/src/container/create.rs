@@ -35,6 +35,10 @@ pub struct NewContainer<'a> {
     pub network: &'a str,
     /// Its volumes, bind mounts and tmpfs, by their path in it.
     pub mounts: &'a BTreeMap<String, MountPoint>,
+    /// The label that SELinux gives to its processes; empty for none.
+    pub process_label: &'a str,
+    /// The label that SELinux gives to its mounts; empty for none.
+    pub mount_label: &'a str,
 }
 
 impl NewContainer<'_> {
@@ -88,8 +92,8 @@ impl NewContainer<'_> {
             "MountPoints": mounts,
             "SecretReferences": null,
             "ConfigReferences": null,
-            "MountLabel": "",
-            "ProcessLabel": "",
+            "MountLabel": self.mount_label,
+            "ProcessLabel": self.process_label,
             "AppArmorProfile": "",
             "SeccompProfile": "",
             "NoNewPrivileges": false,

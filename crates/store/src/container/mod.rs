@@ -51,6 +51,8 @@ struct Fields {
     driver: Option<String>,
     network_settings: Option<NetworkSettings>,
     mount_points: Option<Map<String, Value>>,
+    mount_label: Option<String>,
+    process_label: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -134,6 +136,16 @@ impl Container {
     /// The storage driver that has its files. Containers of other drivers than its own a daemon does not show.
     pub fn driver(&self) -> &str {
         self.fields.driver.as_deref().unwrap_or_default()
+    }
+
+    /// The label that SELinux gives to its mounts; empty for none.
+    pub fn mount_label(&self) -> &str {
+        self.fields.mount_label.as_deref().unwrap_or_default()
+    }
+
+    /// The label that SELinux gives to its processes; empty for none.
+    pub fn process_label(&self) -> &str {
+        self.fields.process_label.as_deref().unwrap_or_default()
     }
 
     /// How it fares.

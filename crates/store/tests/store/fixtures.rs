@@ -166,6 +166,8 @@ fn a_new_container_is_written_as_docker_28_5_writes_it() {
         driver: DRIVER,
         network: "bridge",
         mounts: &theirs.mounts().unwrap(),
+        process_label: theirs.process_label(),
+        mount_label: theirs.mount_label(),
     };
     let ours = ours.document().unwrap();
     assert_eq!(

@@ -162,6 +162,8 @@ pub fn document(id: ContainerId, name: &str, image: Option<ImageId>) -> Containe
         driver: DRIVER,
         network: "bridge",
         mounts: &Default::default(),
+        process_label: "",
+        mount_label: "",
     }
     .document()
     .unwrap()

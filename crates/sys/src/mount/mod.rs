@@ -40,7 +40,7 @@ pub struct Overlay<'a> {
     pub lowers: Vec<Branch>,
     /// Upper and work directory; a mount without them is read-only.
     pub upper: Option<(Branch, Branch)>,
-    /// Further options: `index=off`, `userxattr`, `volatile`, …
+    /// Further options: `index=off`, `userxattr`, `volatile`, `context=…`, …
     pub options: Vec<(&'a str, Option<&'a str>)>,
     /// The directory that the branches' paths start at.
     pub home: &'a Path,
@@ -102,7 +102,9 @@ impl Overlay<'_> {
         let op = "mount overlay at";
         let mut data = Vec::new();
         for (key, value) in &self.options {
-            push_option(&mut data, key, value.map(|v| v.as_bytes()));
+            // A label has commas in it; SELinux takes quotes off.
+            let quoted = value.filter(|_| *key == "context").map(|label| format!("\"{label}\""));
+            push_option(&mut data, key, quoted.as_deref().or(*value).map(str::as_bytes));
         }
         let lowers: Vec<Vec<u8>> = self.lowers.iter().map(|l| escape(&l.path).into_vec()).collect();
         push_option(&mut data, "lowerdir", Some(&lowers.join(&b':')));
