@@ -45,7 +45,7 @@ fn text(info: &Info, security: &[&str]) -> String {
         format!("Storage Driver: {}", info.driver),
     ];
     lines.extend(info.driver_status.iter().map(|(key, value)| format!(" {key}: {value}")));
-    lines.push(format!("Storage Driver Choice: {}", info.driver_why));
+    lines.push(format!("Driver Choice: {}", info.driver_why));
     lines.extend(info.other_drivers.iter().map(|(name, unmet)| {
         let why_not = unmet.as_deref().unwrap_or("it works here; --storage-driver chooses it");
         format!(" {name}: {why_not}")
@@ -144,7 +144,7 @@ Server:
  Storage Driver: overlay2
   Backing Filesystem: extfs
   userxattr: true
- Storage Driver Choice: it was asked for
+ Driver Choice: it was asked for
   btrfs: it needs a data root on btrfs; found: extfs; move it
   vfs: it works here; --storage-driver chooses it
  Security Options:

@@ -52,7 +52,7 @@ fn mistakes_are_refused_with_their_place() {
         (r#"{"selinux-enabled": "yes"}"#, "1, column 21: selinux-enabled is not true or false"),
         (r#"{"userns-remap": 1}"#, "1, column 18: userns-remap is not a text"),
         (r#"{"debug" : true , "mirors" : 1}"#, "1, column 19: unknown key \"mirors\""),
-        (r#"{"m\u0069rors": 1}"#, "1, column 18: unknown key \"mirors\""),
+        (r#"{"m\u0069rors": 1}"#, "1, column 17: unknown key \"mirors\""),
         (r#"{"storage-driver": []}"#, "1, column 20: storage-driver is not a text"),
         (
             r#"{"storage-opts": ["size"]}"#,

@@ -63,6 +63,7 @@ transcripts! {
     build,
     containers,
     copy,
+    drivers,
     fuse_overlayfs,
     help,
     images,
