@@ -41,6 +41,7 @@ mod whole;
 
 pub use aside::{Stage, Swept};
 pub use aufs::Aufs;
+pub use backing::name as backing_name;
 pub use btrfs::Btrfs;
 pub use config::Config;
 pub use devicemapper::DeviceMapper;
@@ -50,7 +51,7 @@ pub use finding::{Damage, Finding};
 pub use fuse_overlayfs::{FuseOverlayfs, Server};
 pub use overlay::LegacyOverlay;
 pub use overlay2::Overlay2;
-pub use prerequisite::{Prerequisite, Unmet};
+pub use prerequisite::{Prerequisite, Unmet, backing_file_systems};
 pub use select::{Choice, Refusal, Selected, Why, is_known, names, open, prior_states, probe, select};
 pub use stacked::Stacked;
 pub use stamp::Stamp;

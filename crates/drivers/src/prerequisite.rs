@@ -88,6 +88,17 @@ pub(crate) fn require_kernel(release: &str, major: u32, minor: u32) -> Result<()
     }
 }
 
+/// The file systems that Docker's pages name for a driver's data root, in Docker's words for them; none if any will do.
+/// Others are not refused for that: whether the driver works is tried out.
+pub fn backing_file_systems(driver: &str) -> &'static [&'static str] {
+    match driver {
+        "overlay2" | "overlay" | "aufs" => &["xfs", "extfs"],
+        "btrfs" => &["btrfs"],
+        "zfs" => &["zfs"],
+        _ => &[],
+    }
+}
+
 /// Requires a data root on one of the file systems `names`.
 pub(crate) fn require_file_system(root: &Path, names: &'static [&'static str]) -> Result<(), Unmet> {
     let what = Prerequisite::FileSystem(names);
@@ -161,6 +172,21 @@ mod tests {
         assert_eq!(what(Errno::INVAL, false), Prerequisite::Mounts("overlay"));
         let text = unmountable("overlay", &error(Errno::NODEV), false).to_string();
         assert!(text.contains("modprobe overlay"), "{text}");
+    }
+
+    /// "Supported backing filesystems" of Docker's page on choosing a driver.
+    #[test]
+    fn the_pages_name_these_file_systems() {
+        for (driver, names) in [
+            ("overlay2", &["xfs", "extfs"][..]),
+            ("overlay", &["xfs", "extfs"]),
+            ("aufs", &["xfs", "extfs"]),
+            ("btrfs", &["btrfs"]),
+            ("zfs", &["zfs"]),
+            ("vfs", &[]),
+        ] {
+            assert_eq!(backing_file_systems(driver), names, "{driver}");
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Engine {
             images: self.store.images().list()?.len(),
             driver: self.driver.name().to_owned(),
             driver_status: self.driver.status()?,
-            driver_why: self.choice.why.to_string(),
+            driver_why: self.driver_why()?,
             other_drivers: self.other_drivers()?,
             root: self.store.path().display().to_string(),
             kernel: sys::process::kernel_release(),
@@ -71,6 +71,17 @@ impl Engine {
             name: machine.name,
             warnings: self.warnings()?,
         })
+    }
+
+    /// Why this driver, and what the pages say against its file system.
+    fn driver_why(&self) -> Result<String> {
+        let (named, found) =
+            (drivers::backing_file_systems(self.driver.name()), drivers::backing_name(self.driver.home())?);
+        let why = self.choice.why;
+        if named.is_empty() || named.contains(&found) {
+            return Ok(why.to_string());
+        }
+        Ok(format!("{why}; Docker's pages name {} for it, here is {found}", named.join(" and ")))
     }
 
     /// Tries out the drivers that were not chosen.

@@ -54,7 +54,7 @@ impl Aufs {
             let missing = Damage::NoLower(id.clone());
             lowers.push(self.branch(Path::new(DIFF).join(layer_name(id)?), layer, missing)?);
         }
-        Ok(Tree { lowers, upper, home: &self.home, path: &self.path })
+        Ok(Tree { lowers, upper, home: &self.home, path: &self.path, label: "" })
     }
 
     /// Opens a directory by its path in the home; what it means if it is not there.

@@ -220,7 +220,11 @@ impl Driver for LegacyOverlay {
     }
 
     fn mount(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
-        self.mount_layer(id, access)
+        self.mount_layer(id, access, "")
+    }
+
+    fn mount_labeled(&self, id: &CacheId, access: Access, label: &str) -> Result<PathBuf> {
+        self.mount_layer(id, access, label)
     }
 
     fn unmount(&self, id: &CacheId) -> Result<bool> {

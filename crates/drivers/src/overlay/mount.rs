@@ -17,7 +17,7 @@ use crate::whole::layer_name;
 use crate::{Damage, Error, Result, Stamp};
 
 impl LegacyOverlay {
-    pub(super) fn mount_layer(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
+    pub(super) fn mount_layer(&self, id: &CacheId, access: Access, label: &str) -> Result<PathBuf> {
         let layer = self.published(id)?;
         let form = layer.form()?;
         if let (Access::Write, Form::Tree(root)) = (access, &form) {
@@ -28,7 +28,7 @@ impl LegacyOverlay {
         if point.serves(id, access)? {
             return Ok(point.path);
         }
-        let tree = self.tree(&layer, &form, access)?;
+        let tree = Tree { label, ..self.tree(&layer, &form, access)? };
         dir::ensure(&layer.fd, OsStr::new(MERGED), 0o700)?;
         if let Err(e) = self.kernel.mount(tree, &point.path) {
             let _ = dir::rmdir(&layer.fd, OsStr::new(MERGED));
@@ -51,7 +51,7 @@ impl LegacyOverlay {
                 lowers.push(self.branch(lower, ROOT, layer, Damage::NoLower(lower.clone()))?);
             }
         }
-        Ok(Tree { lowers, upper, home: &self.home, path: &self.path })
+        Ok(Tree { lowers, upper, home: &self.home, path: &self.path, label: "" })
     }
 
     /// Opens a directory of a layer; what it means if it is not there.
