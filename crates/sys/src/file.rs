@@ -102,6 +102,11 @@ pub fn advise_sequential(fd: impl AsFd) {
     let _ = rfs::fadvise(fd, 0, None, rfs::Advice::Sequential);
 }
 
+/// Tells the kernel that nobody needs the file's content in memory. What is not on the disk yet stays.
+pub fn forget(fd: impl AsFd) {
+    let _ = rfs::fadvise(fd, 0, None, rfs::Advice::DontNeed);
+}
+
 /// The parts of a file that hold data, as (offset, length), in order; holes are what lies between.
 pub fn extents(fd: impl AsFd, size: u64) -> Result<Vec<(u64, u64)>> {
     let mut found = Vec::new();

@@ -21,9 +21,11 @@
 //! | [`dm`] | device-mapper |
 //! | [`fuse`] | the device of a FUSE server |
 //! | [`userns`] | a user namespace for those who are not root |
+//! | [`memory`] | what files take of it |
 //! | [`daemon`] | a process that goes on by itself |
 //! | [`quota`] | projects of files, and what they may take |
 //! | [`process`] | priorities, random bytes, memory figures |
+//! | [`idmap`] | ids of containers, and those on the disk |
 //! | [`identity`] | which process it is, beyond its number |
 //! | [`signals`] | signals that are read instead of suffered |
 //! | [`record`] | the log of changes for crash tests |
@@ -43,7 +45,9 @@ pub mod file;
 pub mod fuse;
 pub mod handle;
 pub mod identity;
+pub mod idmap;
 pub mod lock;
+pub mod memory;
 pub mod meta;
 pub mod mount;
 pub mod process;

@@ -62,6 +62,8 @@ pub struct FsInfo {
     pub available: u64,
     /// Size in bytes.
     pub total: u64,
+    /// How many files it can have; 0 if there is no such number, as on btrfs.
+    pub inodes: u64,
 }
 
 /// Asks which file system `path` is on.
@@ -72,6 +74,7 @@ pub fn fs_info(path: &Path) -> Result<FsInfo> {
         magic: u64::try_from(st.f_type).unwrap_or(0) & 0xffff_ffff,
         available: st.f_bavail * block,
         total: st.f_blocks * block,
+        inodes: st.f_files,
     })
 }
 

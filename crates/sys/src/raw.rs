@@ -34,6 +34,49 @@ pub(crate) fn unshare_user_and_mounts() -> rustix::io::Result<()> {
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWUSER | UnshareFlags::NEWNS) }
 }
 
+/// A user namespace with nobody in it but a process that does nothing, until this is dropped.
+pub(crate) struct UserNamespace {
+    pid: libc::pid_t,
+    alive: Option<OwnedFd>,
+}
+
+impl UserNamespace {
+    /// clone(2) with `CLONE_NEWUSER`. Nothing is mapped yet.
+    pub(crate) fn new() -> rustix::io::Result<Self> {
+        let (wait, alive) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let flags = libc::c_long::from(libc::CLONE_NEWUSER | libc::SIGCHLD);
+        // SAFETY: without a stack and without CLONE_VM this is fork(2): the child has a copy of everything. It does
+        // nothing but system calls, which needs no lock that another thread may have held.
+        let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+        if pid == 0 {
+            let mut byte = 0_u8;
+            // SAFETY: both descriptors are open, the pointer is to a live local, and _exit runs no code of ours.
+            unsafe {
+                libc::close(alive.as_raw_fd());
+                libc::read(wait.as_raw_fd(), (&raw mut byte).cast(), 1);
+                libc::_exit(0)
+            }
+        }
+        match libc::pid_t::try_from(pid) {
+            Ok(pid) if pid > 0 => Ok(Self { pid, alive: Some(alive) }),
+            _ => Err(last_error()),
+        }
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> libc::pid_t {
+        self.pid
+    }
+}
+
+impl Drop for UserNamespace {
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        // SAFETY: the process is our child, and its status is of no interest.
+        unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), 0) };
+    }
+}
+
 /// malloc_trim(3) of the GNU C library.
 pub(crate) fn trim_memory() {
     #[cfg(target_env = "gnu")]
@@ -87,6 +130,64 @@ unsafe impl ioctl::Ioctl for BackingMap {
 
     unsafe fn output_from_ptr(out: ioctl::IoctlOutput, _: *mut std::ffi::c_void) -> rustix::io::Result<u32> {
         u32::try_from(out).map_err(|_| rustix::io::Errno::IO)
+    }
+}
+
+/// The size of a page of memory.
+pub(crate) fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
+/// A file mapped for reading; what it holds is never looked at.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: std::ptr::NonNull<std::ffi::c_void>,
+    len: usize,
+}
+
+impl Mapping {
+    /// mmap(2) of the first `len` bytes of a file.
+    pub(crate) fn new(file: BorrowedFd<'_>, len: usize) -> rustix::io::Result<Self> {
+        // SAFETY: the kernel chooses an address that is free; no reference to the memory is ever made.
+        let start = unsafe {
+            libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
+        if start == libc::MAP_FAILED {
+            return Err(last_error());
+        }
+        Ok(Self { start: std::ptr::NonNull::new(start).ok_or(rustix::io::Errno::INVAL)?, len })
+    }
+
+    /// The addresses, up to the end of the last page.
+    pub(crate) fn range(&self) -> std::ops::Range<usize> {
+        let start = self.start.as_ptr().addr();
+        start..start + self.len.next_multiple_of(page_size())
+    }
+
+    /// madvise(2) with `MADV_POPULATE_READ` (Linux 5.14): reads a part of whole pages, and has it in this process's
+    /// tables.
+    pub(crate) fn populate(&self, part: std::ops::Range<usize>) -> rustix::io::Result<()> {
+        let part = part.start.min(self.len)..part.end.min(self.len);
+        // SAFETY: the part lies in the mapping, and the advice changes no content.
+        let code = unsafe {
+            libc::madvise(self.start.as_ptr().byte_add(part.start), part.len(), libc::MADV_POPULATE_READ)
+        };
+        if code == 0 { Ok(()) } else { Err(last_error()) }
+    }
+
+    /// mincore(2): of each page whether it is in memory.
+    pub(crate) fn resident(&self) -> rustix::io::Result<Vec<bool>> {
+        let mut pages = vec![0_u8; self.len.div_ceil(page_size())];
+        // SAFETY: the addresses are the mapping's, and the vector has a byte for each of its pages.
+        let code = unsafe { libc::mincore(self.start.as_ptr(), self.len, pages.as_mut_ptr()) };
+        if code == 0 { Ok(pages.iter().map(|page| page & 1 == 1).collect()) } else { Err(last_error()) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours alone, and there is no reference into it.
+        unsafe { libc::munmap(self.start.as_ptr(), self.len) };
     }
 }
 
@@ -145,18 +246,59 @@ pub(crate) fn signal(number: i32) -> Option<rustix::process::Signal> {
 
 /// The login name of a user, as the machine's name service knows it.
 pub(crate) fn user_name(uid: u32) -> Option<String> {
+    Some(find_user(Ok(uid))?.name)
+}
+
+/// A user or group as the machine's name service knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub name: String,
+    pub id: u32,
+}
+
+/// getpwnam_r(3), or getpwuid_r(3) for a number.
+pub(crate) fn find_user(key: Result<u32, &CStr>) -> Option<Known> {
     let mut buf: Vec<libc::c_char> = vec![0; 16 << 10];
     let mut found = std::ptr::null_mut();
     // SAFETY: `passwd` is plain data for which zero is a valid value.
     let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
-    // SAFETY: every pointer is to a live local, and the length is the buffer's.
-    let code = unsafe { libc::getpwuid_r(uid, &mut entry, buf.as_mut_ptr(), buf.len(), &mut found) };
+    let (room, len) = (buf.as_mut_ptr(), buf.len());
+    // SAFETY: every pointer is to a live local, the name ends with NUL, and the length is the buffer's.
+    let code = unsafe {
+        match key {
+            Ok(id) => libc::getpwuid_r(id, &mut entry, room, len, &mut found),
+            Err(name) => libc::getpwnam_r(name.as_ptr(), &mut entry, room, len, &mut found),
+        }
+    };
     if code != 0 || found.is_null() || entry.pw_name.is_null() {
         return None;
     }
     // SAFETY: on success `pw_name` is a NUL-terminated string inside `buf`, which is still alive.
-    let name = unsafe { std::ffi::CStr::from_ptr(entry.pw_name) };
-    name.to_str().ok().map(str::to_owned)
+    let name = unsafe { CStr::from_ptr(entry.pw_name) };
+    Some(Known { name: name.to_str().ok()?.to_owned(), id: entry.pw_uid })
+}
+
+/// getgrnam_r(3), or getgrgid_r(3) for a number.
+pub(crate) fn find_group(key: Result<u32, &CStr>) -> Option<Known> {
+    // A group brings its members along.
+    let mut buf: Vec<libc::c_char> = vec![0; 1 << 20];
+    let mut found = std::ptr::null_mut();
+    // SAFETY: `group` is plain data for which zero is a valid value.
+    let mut entry: libc::group = unsafe { std::mem::zeroed() };
+    let (room, len) = (buf.as_mut_ptr(), buf.len());
+    // SAFETY: every pointer is to a live local, the name ends with NUL, and the length is the buffer's.
+    let code = unsafe {
+        match key {
+            Ok(id) => libc::getgrgid_r(id, &mut entry, room, len, &mut found),
+            Err(name) => libc::getgrnam_r(name.as_ptr(), &mut entry, room, len, &mut found),
+        }
+    };
+    if code != 0 || found.is_null() || entry.gr_name.is_null() {
+        return None;
+    }
+    // SAFETY: on success `gr_name` is a NUL-terminated string inside `buf`, which is still alive.
+    let name = unsafe { CStr::from_ptr(entry.gr_name) };
+    Some(Known { name: name.to_str().ok()?.to_owned(), id: entry.gr_gid })
 }
 
 /// getxattrat(2), Linux 6.13: also of what an `O_PATH` descriptor stands for (an empty name).
@@ -418,8 +560,14 @@ pub(crate) fn set_file_attributes(fd: BorrowedFd<'_>, attributes: &FileAttribute
 }
 
 /// mount_setattr(2) of the mount that a descriptor of open_tree(2) stands for.
-pub(crate) fn set_mount_attributes(mount: BorrowedFd<'_>, set: u64, clear: u64) -> rustix::io::Result<()> {
-    let attributes = [set, clear, 0, 0]; // struct mount_attr: set, clear, propagation, user namespace
+pub(crate) fn set_mount_attributes(
+    mount: BorrowedFd<'_>,
+    set: u64,
+    clear: u64,
+    namespace: Option<BorrowedFd<'_>>,
+) -> rustix::io::Result<()> {
+    let namespace = namespace.and_then(|fd| u64::try_from(fd.as_raw_fd()).ok()).unwrap_or(0);
+    let attributes = [set, clear, 0, namespace]; // struct mount_attr: set, clear, propagation, user namespace
     // SAFETY: the path is an empty string with its NUL, and the struct has the size that is told.
     let code = unsafe {
         libc::syscall(

@@ -22,6 +22,7 @@ use crate::error::{Result, error_from};
 use crate::process;
 
 pub use holder::hold;
+pub(crate) use idmap::subordinate as subordinate_ids;
 pub use join::{Holding, Membership, enter, keep};
 
 /// What this process may do, as far as its user decides it. A container's limits (capabilities, seccomp) are not in

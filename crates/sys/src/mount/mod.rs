@@ -244,8 +244,8 @@ pub fn read_only_clone(path: &Path) -> Result<OwnedFd> {
     let flags = rm::OpenTreeFlags::OPEN_TREE_CLONE | rm::OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = rm::open_tree(rustix::fs::CWD, path, flags).at("clone the mount of", path)?;
     // In a user namespace the way of access times may be locked; then they stay as the mount below has them.
-    crate::raw::set_mount_attributes(tree.as_fd(), RDONLY | NOATIME, ATIME)
-        .or_else(|_| crate::raw::set_mount_attributes(tree.as_fd(), RDONLY, 0))
+    crate::raw::set_mount_attributes(tree.as_fd(), RDONLY | NOATIME, ATIME, None)
+        .or_else(|_| crate::raw::set_mount_attributes(tree.as_fd(), RDONLY, 0, None))
         .at("make a read-only mount of", path)?;
     Ok(tree)
 }

@@ -89,6 +89,13 @@ fn arguments(own: u32, ranges: &[Range]) -> Vec<String> {
     args
 }
 
+/// The ranges that a file in the format of subuid(5) has for somebody, by name or number: first id and count. None if it
+/// cannot be read.
+pub(crate) fn subordinate(file: &Path, name: &str, id: u32) -> Vec<(u32, u32)> {
+    let text = super::read(file).unwrap_or_default();
+    parse(&text, id, Some(name)).into_iter().map(|range| (range.start, range.count)).collect()
+}
+
 /// The command that gives a user as many ids as images use, behind those that others have.
 fn command_to_add(name: &str) -> String {
     let text = ["/etc/subuid", "/etc/subgid"].map(|file| super::read(Path::new(file)).unwrap_or_default());
