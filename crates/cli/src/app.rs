@@ -9,15 +9,15 @@ use clap::{ArgAction, Args as _, CommandFactory, FromArgMatches, Parser, Subcomm
 
 use crate::commands::run as run_container;
 use crate::commands::{
-    attach, build, builder, check, commit, completion, container, cp, create, diff, exec, export, history,
-    image, images, import, info, inspect, kill, load, login, logout, logs, manifest, monitor, mount, ps,
-    pull, push, reclaim, rename, restart, rm, rmi, save, start, stats, stop, system, tag, top, tour, umount,
-    union, version, volume, wait,
+    attach, bench, build, builder, check, commit, completion, container, cp, create, diff, exec, export,
+    history, image, images, import, info, inspect, kill, load, login, logout, logs, manifest, monitor, mount,
+    ps, pull, push, reclaim, rename, restart, rm, rmi, save, start, stats, stop, system, tag, top, tour,
+    umount, union, version, volume, wait,
 };
 use crate::context::{Context, Globals};
+use crate::janitor;
 use crate::output::failure::Failure;
 use crate::output::{help, stdout, usage};
-use crate::tour::janitor;
 use crate::union::{Face, Subtype, mount_helper};
 
 /// Container images, layers and containers on Docker's on-disk format, without a daemon
@@ -37,6 +37,7 @@ struct App {
 #[derive(Debug, Subcommand)]
 enum Command {
     Attach(attach::Args),
+    Bench(bench::Args),
     Build(Box<build::Args>),
     Builder(builder::Args),
     Check(check::Args),
@@ -60,6 +61,8 @@ enum Command {
     Import(import::Args),
     Info(info::Args),
     Inspect(inspect::Args),
+    #[command(name = janitor::NAME, hide = true)]
+    Janitor(janitor::Args),
     Kill(kill::Args),
     Load(load::Args),
     Login(login::Args),
@@ -87,8 +90,6 @@ enum Command {
     Tag(tag::Args),
     Top(top::Args),
     Tour(tour::Args),
-    #[command(name = janitor::NAME, hide = true)]
-    TourJanitor(janitor::Args),
     #[command(alias = "unmount")]
     Umount(umount::Args),
     Union(union::Args),
@@ -101,6 +102,7 @@ impl Command {
     fn run(&self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::Attach(args) => attach::run(args, context),
+            Self::Bench(args) => bench::run(args, context),
             Self::Build(args) => build::run(args, context),
             Self::Builder(args) => builder::run(args, context),
             Self::Check(args) => check::run(args, context),
@@ -119,6 +121,7 @@ impl Command {
             Self::Import(args) => import::run(args, context),
             Self::Info(args) => info::run(args, context),
             Self::Inspect(args) => inspect::run(args, context),
+            Self::Janitor(args) => janitor::run(args, context),
             Self::Kill(args) => kill::run(args, context),
             Self::Load(args) => load::run(args, context),
             Self::Login(args) => login::run(args, context),
@@ -144,7 +147,6 @@ impl Command {
             Self::Tag(args) => tag::run(args, context),
             Self::Top(args) => top::run(args, context),
             Self::Tour(args) => tour::run(args, context),
-            Self::TourJanitor(args) => janitor::run(args),
             Self::Umount(args) => umount::run(args, context),
             Self::Union(args) => union::run(args, Subtype::LAYERCAKE),
             Self::Version(args) => version::run(args),

@@ -19,10 +19,10 @@ use crate::rootless::{self, Session};
 use crate::union;
 
 /// The variable that names the data root.
-const ROOT: &str = "LAYERCAKE_ROOT";
+pub(crate) const ROOT: &str = "LAYERCAKE_ROOT";
 
 /// The variable that names the storage driver, as Docker's daemon has it.
-const DRIVER: &str = "DOCKER_DRIVER";
+pub(crate) const DRIVER: &str = "DOCKER_DRIVER";
 
 /// Options of the program itself.
 #[derive(Debug, Default, clap::Args)]
@@ -99,8 +99,7 @@ impl Context {
         config.not_with_flag("storage-driver", self.globals.storage_driver.is_some())?;
         config.not_with_flag("storage-opts", !self.globals.storage_opts.is_empty())?;
         options.driver = self.storage_driver()?;
-        let storage_opts = self.globals.storage_opts.iter().chain(&config.storage_opts);
-        options.storage_opts = storage_opts.map(KeyValue::pair).collect();
+        options.storage_opts = self.storage_opts()?.collect();
         for limit in &self.globals.limits {
             limit.set(&mut options.limits);
         }
@@ -139,7 +138,10 @@ impl Context {
     }
 
     /// The data root: as typed, else as the environment or `daemon.json` says, else the user's.
-    fn root(&self) -> Result<PathBuf, Failure> {
+    ///
+    /// # Errors
+    /// Nothing says where it is.
+    pub fn root(&self) -> Result<PathBuf, Failure> {
         let config = self.config()?;
         config.not_with_flag("data-root", self.globals.root.is_some())?;
         match self.named_root().or_else(|| config.data_root.clone()) {
@@ -182,6 +184,14 @@ impl Context {
     /// Whether this is an ordinary user's command.
     pub fn is_rootless(&self) -> bool {
         self.session.get().is_some_and(Session::is_rootless)
+    }
+
+    /// The options of storage drivers that the command line or `daemon.json` names.
+    ///
+    /// # Errors
+    /// As [`Context::config`].
+    pub fn storage_opts(&self) -> Result<impl Iterator<Item = (String, String)>, Failure> {
+        Ok(self.globals.storage_opts.iter().chain(&self.config()?.storage_opts).map(KeyValue::pair))
     }
 
     /// Gives the space of what was removed back: now with `wait`, else by a process of its own, which goes on when

@@ -12,18 +12,21 @@
 //! | `attach`, `terminal` | a container's streams on the user's, and his terminal |
 //! | `rows` | what listings show of images, containers and the rest |
 //! | [`output`] | how things are printed, and how they fail |
-//! | `tour` | `layercake tour` |
+//! | `tour`, `bench` | `layercake tour`, `layercake bench` |
+//! | `janitor` | temporary directories that are removed however a command ends |
 //! | [`union`] | the union file system: how it is called, and the process that serves it |
 //! | [`rootless`] | where a user's own store is, and the user namespace that belongs to it |
 
 pub mod app;
 mod attach;
 mod commands;
+mod bench;
 mod container_options;
 pub mod context;
 mod daemon_json;
 mod files;
 mod limit;
+mod janitor;
 mod options;
 pub mod output;
 mod registry;

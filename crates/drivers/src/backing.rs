@@ -33,6 +33,9 @@ const NAMES: &[(u64, &str)] = &[
 ];
 
 /// The name of the file system that `path` is on, `<unknown>` if Docker has none for it.
+///
+/// # Errors
+/// System calls.
 pub fn name(path: &Path) -> Result<&'static str> {
     let magic = fs_info(path)?.magic;
     Ok(NAMES.iter().find(|(m, _)| *m == magic).map_or("<unknown>", |(_, name)| name))

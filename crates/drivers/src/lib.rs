@@ -43,6 +43,7 @@ pub use aside::{Stage, Swept};
 pub use aufs::Aufs;
 pub use backing::name as backing_name;
 pub use btrfs::Btrfs;
+pub use backing::name as file_system;
 pub use config::Config;
 pub use devicemapper::DeviceMapper;
 pub use driver::{Access, Capabilities, Driver, LayerKind, Unpack};

@@ -20,6 +20,7 @@ mod parallel;
 mod regenerate;
 
 pub mod build;
+pub mod bench;
 pub mod check;
 pub mod commit;
 pub mod containers;

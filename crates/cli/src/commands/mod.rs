@@ -35,6 +35,7 @@ macro_rules! group {
 }
 
 pub mod attach;
+pub mod bench;
 pub mod build;
 pub mod builder;
 pub mod builder_prune;

@@ -7,7 +7,6 @@
 //! | --- | --- |
 //! | `image` | the images, made from a table |
 //! | `place` | the temporary directory and its store |
-//! | [`janitor`] | the process that removes it, however the tour ends |
 //! | `guide` | how it looks |
 //! | `files` | what `ls` and the like would print |
 //! | `steps` | the steps |
@@ -15,7 +14,6 @@
 mod files;
 mod guide;
 mod image;
-pub mod janitor;
 mod place;
 mod steps;
 

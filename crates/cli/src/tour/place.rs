@@ -1,19 +1,17 @@
 //! Where a tour takes place: a directory of its own, with a store.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use super::{image, janitor};
+use super::image;
+use crate::janitor::{self, Guarded};
 use crate::output::failure::Failure;
 
 /// A directory with the images' archive and a store, and the process that will remove it.
 pub struct Place {
-    dir: PathBuf,
-    janitor: Child,
-    alive: ChildStdin,
+    guarded: Guarded,
     driver: Option<String>,
 }
 
@@ -50,24 +48,9 @@ fn candidates() -> Vec<PathBuf> {
 
 impl Place {
     fn make(parent: &Path, driver: Option<&str>) -> Result<Self, Failure> {
-        let tag: String = sys::process::random::<4>().iter().map(|byte| format!("{byte:02x}")).collect();
-        let dir = parent.join(format!("layercake-tour-{tag}"));
-        let mut command = this_program();
-        command.arg(janitor::NAME).arg(&dir).current_dir("/");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let spawned = command.spawn().and_then(|mut janitor| {
-            let (alive, mut line) = (janitor.stdin.take(), String::new());
-            janitor.stdout.take().map_or(Ok(0), |out| BufReader::new(out).read_line(&mut line))?;
-            Ok((janitor, alive, line))
-        });
-        let (mut janitor, alive, line) =
-            spawned.map_err(|err| Failure::io("start", Path::new("layercake"), &err))?;
-        let Some(alive) = alive.filter(|_| !line.is_empty()) else {
-            let said = wait(&mut janitor);
-            return Err(Failure::plain(said.trim_end()));
-        };
-        let place = Self { dir, janitor, alive, driver: driver.map(str::to_owned) };
-        let demo = place.dir.join("demo.tar");
+        let guarded = Guarded::make(parent.join(janitor::name("tour")), &[])?;
+        let place = Self { guarded, driver: driver.map(str::to_owned) };
+        let demo = place.dir().join("demo.tar");
         let archive = image::archive().map_err(Failure::refused)?;
         fs::write(&demo, archive).map_err(|err| Failure::io("write", &demo, &err))?;
         // Makes the store, and does nothing else.
@@ -77,12 +60,12 @@ impl Place {
 
     /// The directory: of the images' archive `demo.tar`, and of `store`.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.guarded.dir()
     }
 
     /// The store.
     pub fn store(&self) -> PathBuf {
-        self.dir.join(janitor::STORE)
+        self.dir().join(janitor::STORE)
     }
 
     /// Runs layercake on the store and returns what it prints, standard error included, as on a terminal.
@@ -100,7 +83,7 @@ impl Place {
 
     /// Why containers cannot be mounted here, in the words of the command that tries.
     pub fn why_no_overlay(&self) -> String {
-        let store = self.dir.join("attempt");
+        let store = self.dir().join("attempt");
         let commands: [&[&str]; 3] = [
             &["load", "-q", "-i", "demo.tar"],
             &["create", "--name", "attempt", "demo/app:1.0"],
@@ -118,8 +101,8 @@ impl Place {
         let failed = |err: std::io::Error| Failure::io("run", Path::new("layercake"), &err);
         let (mut reader, writer) = std::io::pipe().map_err(failed)?;
         // For as long as the command runs, the janitor waits.
-        command.stdin(self.alive.as_fd().try_clone_to_owned().map_err(failed)?);
-        command.stdout(writer.try_clone().map_err(failed)?).stderr(writer).current_dir(&self.dir);
+        command.stdin(self.guarded.alive().try_clone_to_owned().map_err(failed)?);
+        command.stdout(writer.try_clone().map_err(failed)?).stderr(writer).current_dir(self.dir());
         let mut child = command.spawn().map_err(failed)?;
         // This process's ends of the pipe must go, or it never ends.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -134,22 +117,9 @@ impl Place {
     ///
     /// # Errors
     /// Something could not be removed.
-    pub fn end(mut self, keep: bool) -> Result<(), Failure> {
-        if keep {
-            self.alive.write_all(b"keep\n").map_err(|err| Failure::io("write", Path::new("pipe"), &err))?;
-        }
-        drop(self.alive);
-        let said = wait(&mut self.janitor);
-        if said.is_empty() { Ok(()) } else { Err(Failure::plain(said.trim_end())) }
+    pub fn end(self, keep: bool) -> Result<(), Failure> {
+        self.guarded.end(keep)
     }
-}
-
-/// Waits for the end of the janitor, and returns what it complained of.
-fn wait(janitor: &mut Child) -> String {
-    let mut said = String::new();
-    let _ = janitor.stderr.take().map(|mut err| err.read_to_string(&mut said));
-    let _ = janitor.wait();
-    said
 }
 
 fn this_program() -> Command {

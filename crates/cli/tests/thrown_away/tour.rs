@@ -1,13 +1,10 @@
 //! `layercake tour`, the real one: as root, as an ordinary user, without overlays, and ended before its end.
 
-#![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
-
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::world::{SOMEBODY, World, is_root};
 
 /// What every tour shows, in this order.
 const ALWAYS: &[&str] = &[
@@ -62,85 +59,6 @@ const OVERLAY: &[&str] = &[
     "328kB (virtual 704kB)",
 ];
 
-/// A place for tours: its own temporary directory, and the binary where everybody may run it.
-struct World {
-    dir: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let world = Self { dir };
-        fs::create_dir(world.tmp()).unwrap();
-        for (path, mode) in [(world.dir.path().to_owned(), 0o755), (world.tmp(), 0o1777)] {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        }
-        // By another process: a child that another test starts just now must not have the program open for writing.
-        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_layercake")).arg(world.program()).status();
-        assert!(copied.unwrap().success());
-        world
-    }
-
-    fn tmp(&self) -> PathBuf {
-        self.dir.path().join("tmp")
-    }
-
-    fn program(&self) -> PathBuf {
-        self.dir.path().join("layercake")
-    }
-
-    fn command(&self, before: &[&str], args: &[&str]) -> Command {
-        let program = self.program();
-        let words: Vec<&str> =
-            before.iter().copied().chain([program.to_str().unwrap()]).chain(args.iter().copied()).collect();
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).current_dir("/").env("TMPDIR", self.tmp()).stdin(Stdio::null());
-        command.env_remove("XDG_RUNTIME_DIR").env_remove("HOME").env_remove("LAYERCAKE_ROOT");
-        command
-    }
-
-    fn tour(&self, before: &[&str], args: &[&str]) -> String {
-        let Output { status, stdout, stderr } = self.command(before, args).output().unwrap();
-        let (text, errors) = (String::from_utf8(stdout).unwrap(), String::from_utf8_lossy(&stderr));
-        assert!(status.success() && errors.is_empty(), "{status}: {errors}\n{text}");
-        text
-    }
-
-    /// Waits until the directory of the tour, its mounts and its processes are gone. Only the process that keeps an
-    /// ordinary user's namespace may outlive the tour, for a moment.
-    fn assert_nothing_left(&self, dir: &Path) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let left = traces(dir);
-            if left.is_empty() {
-                break;
-            }
-            assert!(Instant::now() < deadline, "left behind: {left:?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        assert_eq!(fs::read_dir(self.tmp()).unwrap().count(), 0);
-    }
-}
-
-/// What there still is of a tour.
-fn traces(dir: &Path) -> Vec<String> {
-    let name = dir.file_name().unwrap().to_str().unwrap();
-    let mut traces = Vec::new();
-    if dir.exists() {
-        traces.push(format!("directory {}", dir.display()));
-    }
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    traces.extend(mounts.lines().filter(|line| line.contains(name)).map(|line| format!("mount {line}")));
-    for process in fs::read_dir("/proc").unwrap().flatten() {
-        let args = fs::read(process.path().join("cmdline")).unwrap_or_default();
-        let args = String::from_utf8_lossy(&args).replace('\0', " ");
-        if args.contains(name) {
-            traces.push(format!("process {args}"));
-        }
-    }
-    traces
-}
-
 /// The directory in which a tour took place.
 fn place(text: &str) -> PathBuf {
     let line = text.lines().find_map(|line| line.trim().strip_prefix("$ cd ")).expect(text);
@@ -157,24 +75,13 @@ fn assert_shows(text: &str, expected: &[&str]) {
     }
 }
 
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED, takes root");
-    }
-    root
-}
-
-/// An ordinary user without a name, a home, or ranges of ids.
-const SOMEBODY: &[&str] = &["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"];
-
 #[test]
 fn shows_everything_as_root() {
     if !is_root() {
         return;
     }
     let world = World::new();
-    let text = world.tour(&[], &["tour"]);
+    let text = world.succeeds(&[], &["tour"]);
     assert_shows(&text, ALWAYS);
     world.assert_nothing_left(&place(&text));
     if text.contains("Storage Driver: overlay2") {
@@ -193,7 +100,7 @@ fn shows_everything_as_an_ordinary_user() {
         return;
     }
     let world = World::new();
-    let text = world.tour(SOMEBODY, &["tour"]);
+    let text = world.succeeds(SOMEBODY, &["tour"]);
     assert_shows(&text, ALWAYS);
     world.assert_nothing_left(&place(&text));
     if text.contains("Storage Driver: overlay2") {
@@ -214,7 +121,7 @@ fn shows_everything_in_user_space() {
         return eprintln!("SKIPPED, {why}");
     }
     let world = World::new();
-    let text = world.tour(&[], &["--storage-driver", "fuse-overlayfs", "tour"]);
+    let text = world.succeeds(&[], &["--storage-driver", "fuse-overlayfs", "tour"]);
     assert_shows(&text, ALWAYS);
     assert_shows(
         &text,
@@ -239,7 +146,7 @@ fn shows_everything_in_user_space() {
 #[test]
 fn says_what_it_skips_without_overlays() {
     let world = World::new();
-    let text = world.tour(&[], &["--storage-driver", "vfs", "tour"]);
+    let text = world.succeeds(&[], &["--storage-driver", "vfs", "tour"]);
     assert_shows(&text, ALWAYS);
     assert_shows(
         &text,
@@ -295,7 +202,7 @@ fn goes_on_quietly_when_nobody_reads() {
 #[test]
 fn a_kept_store_can_be_used_and_removed_as_it_says() {
     let world = World::new();
-    let text = world.tour(&[], &["tour", "--keep"]);
+    let text = world.succeeds(&[], &["tour", "--keep"]);
     let dir = place(&text);
     let lines = |prefix: &str| text.lines().find_map(|line| line.split_once(prefix)).expect(prefix).1;
     let script = format!(
