@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use engine::run::{Launcher, MonitorOptions};
 use engine::{Access, Engine};
 
+use sys::idmap::IdMap;
+
 use crate::commands::reclaim;
 use crate::daemon_json::DaemonJson;
 use crate::files;
@@ -15,6 +17,7 @@ use crate::limit::Limit;
 use crate::options::KeyValue;
 use crate::output::failure::Failure;
 use crate::output::stdout;
+use crate::remap;
 use crate::rootless::{self, Session};
 use crate::union;
 
@@ -40,6 +43,9 @@ pub struct Globals {
     /// Storage driver options
     #[arg(long = "storage-opt", value_name = "list")]
     storage_opts: Vec<KeyValue>,
+    /// User/Group setting for user namespaces
+    #[arg(long, value_name = "string", global = true)]
+    userns_remap: Option<String>,
     /// Raise or lower what an archive may ask for (e.g. "max_ratio=5000"); an error names the limit that it met
     #[arg(long = "limit", value_name = "list", global = true)]
     limits: Vec<Limit>,
@@ -86,7 +92,9 @@ impl Context {
     fn open(&self, access: Access) -> Result<Engine, Failure> {
         let root = self.root()?;
         // Whoever has no store yet sees an empty one. A root that was named and is not there is a typing mistake.
-        let access = if self.named_root().is_none() && !root.exists() { Access::Write } else { access };
+        let remap = self.remap()?;
+        let is_there = engine::data_root(&root, remap.as_ref()).exists();
+        let access = if self.named_root().is_none() && !is_there { Access::Write } else { access };
         if self.session.get().is_none() {
             let options = rootless::Options { root: root.clone(), create: access == Access::Write };
             let session = rootless::enter(&options).map_err(Failure::refused)?;
@@ -98,6 +106,8 @@ impl Context {
         let config = self.config()?;
         config.not_with_flag("storage-driver", self.globals.storage_driver.is_some())?;
         config.not_with_flag("storage-opts", !self.globals.storage_opts.is_empty())?;
+        config.not_with_flag("userns-remap", self.globals.userns_remap.is_some())?;
+        options.remap = remap;
         options.driver = self.storage_driver()?;
         options.storage_opts = self.storage_opts()?.collect();
         for limit in &self.globals.limits {
@@ -176,6 +186,14 @@ impl Context {
         Ok(named.or(self.config()?.storage_driver.clone()))
     }
 
+    /// The options of storage drivers that the command line or `daemon.json` names.
+    ///
+    /// # Errors
+    /// As [`Context::config`].
+    pub fn storage_opts(&self) -> Result<impl Iterator<Item = (String, String)>, Failure> {
+        Ok(self.globals.storage_opts.iter().chain(&self.config()?.storage_opts).map(KeyValue::pair))
+    }
+
     /// What the user should know about working without root.
     pub fn rootless_note(&self) -> Option<&str> {
         self.session.get().and_then(Session::note)
@@ -184,14 +202,6 @@ impl Context {
     /// Whether this is an ordinary user's command.
     pub fn is_rootless(&self) -> bool {
         self.session.get().is_some_and(Session::is_rootless)
-    }
-
-    /// The options of storage drivers that the command line or `daemon.json` names.
-    ///
-    /// # Errors
-    /// As [`Context::config`].
-    pub fn storage_opts(&self) -> Result<impl Iterator<Item = (String, String)>, Failure> {
-        Ok(self.globals.storage_opts.iter().chain(&self.config()?.storage_opts).map(KeyValue::pair))
     }
 
     /// Gives the space of what was removed back: now with `wait`, else by a process of its own, which goes on when
@@ -230,9 +240,21 @@ impl Context {
         for option in &self.globals.storage_opts {
             args.extend(["--storage-opt".into(), option.to_string().into()]);
         }
+        if let Some(remap) = &self.globals.userns_remap {
+            args.extend(["--userns-remap".into(), remap.into()]);
+        }
         args.push(name.into());
         let env = vec![(ROOT.into(), here(&self.root()?)?.into())];
         Ok(Launcher { program: "/proc/self/exe".into(), args, env })
+    }
+
+    /// The ids of containers, if they have others than the host's.
+    ///
+    /// # Errors
+    /// As [`Context::config`]; there are no such ids.
+    fn remap(&self) -> Result<Option<IdMap>, Failure> {
+        let text = self.globals.userns_remap.as_ref().or(self.config()?.userns_remap.as_ref());
+        text.filter(|text| !text.is_empty()).map_or(Ok(None), |text| remap::ids(text))
     }
 
     /// How containers are run.

@@ -8,6 +8,7 @@
 //! | `commands` | one file for each subcommand: its arguments and what it does |
 //! | `daemon_json`, `files` | the configuration file, and where it and its like are |
 //! | `limit`, `options`, `until` | options that several commands have, and the values they take |
+//! | `remap` | whose ids containers get |
 //! | `registry` | how a command speaks with registries |
 //! | `attach`, `terminal` | a container's streams on the user's, and his terminal |
 //! | `rows` | what listings show of images, containers and the rest |
@@ -19,17 +20,18 @@
 
 pub mod app;
 mod attach;
-mod commands;
 mod bench;
+mod commands;
 mod container_options;
 pub mod context;
 mod daemon_json;
 mod files;
-mod limit;
 mod janitor;
+mod limit;
 mod options;
 pub mod output;
 mod registry;
+mod remap;
 pub mod rootless;
 mod rows;
 mod terminal;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sys::idmap::Shift;
+
 use crate::{Error, Result, Server};
 
 /// What a driver needs to know.
@@ -16,6 +18,8 @@ pub struct Config {
     pub max_lowers: usize,
     /// We are root of a user namespace only: mounts use `userxattr`, and not every owner can be set.
     pub user_namespace: bool,
+    /// Containers' ids are others on the disk: those of `userns-remap`.
+    pub shift: Option<Shift>,
     /// The program that serves unions; `None` if there is none, so that `fuse-overlayfs` cannot mount.
     pub union_server: Option<Server>,
 }
@@ -31,6 +35,7 @@ impl Config {
             options: Vec::new(),
             max_lowers: Self::DOCKER_LOWERS,
             user_namespace: false,
+            shift: None,
             union_server: None,
         }
     }

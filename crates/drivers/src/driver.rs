@@ -90,6 +90,11 @@ pub trait Driver: Send + Sync {
     /// What this driver does better or worse than others. Never changes.
     fn capabilities(&self) -> Capabilities;
 
+    /// Whether it keeps the owners of layers shifted as its configuration says ([`Config::shift`](crate::Config)).
+    fn shifts_owners(&self) -> bool {
+        false
+    }
+
     /// The lines below `Storage Driver` in `info`, in Docker's words and order (moby.md §10.3). May try things out on
     /// the file system, which takes milliseconds: for `info` only.
     fn status(&self) -> Result<Vec<(String, String)>>;

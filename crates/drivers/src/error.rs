@@ -71,6 +71,20 @@ pub enum Error {
         /// What it said.
         why: String,
     },
+    /// Owners cannot be shifted here, as `userns-remap` needs it.
+    #[error(
+        "userns-remap: the owners of {} cannot be shifted: Linux {kernel} does not translate ids on {filesystem} \
+         (MOUNT_ATTR_IDMAP): it takes Linux 5.12 and ext4, xfs or btrfs there",
+        path.display()
+    )]
+    NoShift {
+        /// The driver's home.
+        path: PathBuf,
+        /// The kernel's release.
+        kernel: String,
+        /// The file system there.
+        filesystem: &'static str,
+    },
     /// A finding that no repair without the layer's data can mend.
     #[error("cannot be repaired: {0}")]
     BeyondRepair(Box<Finding>),

@@ -84,7 +84,7 @@ impl Vfs {
         {
             return Err(Error::Option(format!("{NO_QUOTA}: {unmet}")));
         }
-        Ok(Self::new(copies, user_namespace))
+        Self::new(copies, user_namespace).with_owners_of(config)
     }
 }
 

@@ -33,6 +33,7 @@ use archive::{compress, tar};
 use changeset::Lowers;
 use drivers::Access;
 use model::{CacheId, ContainerId};
+use sys::idmap::IdMap;
 use sys::{FileKind, Root};
 
 use crate::{Engine, Error, Result};
@@ -135,6 +136,7 @@ impl Engine {
                 follow: false,
                 keep_owners: options.keep_owners,
                 user_namespace: is_confined()?,
+                ids: None,
             });
             walk(&source.tree, &source.path, &plan.name, &mut sink)?;
             sink.finish()
@@ -245,7 +247,7 @@ impl Engine {
             if !mounted.writable {
                 return Err(Error::invalid("mounted volume is marked read-only"));
             }
-            return extract_below(&Root::open(&mounted.root)?, dir, feed);
+            return extract_below(&Root::open(&mounted.root)?, dir, self.id_map(), feed);
         }
         let host = self.store.containers().host_config(container)?;
         if host.field("ReadonlyRootfs").and_then(serde_json::Value::as_bool) == Some(true) {
@@ -259,8 +261,9 @@ impl Engine {
         let _lock = beside.map(|dir| sys::lock::lock(dir, sys::lock::Mutual::Exclusive)).transpose()?;
         let was_mounted = self.driver.mounted(&id)?.is_some();
         let mounted = self.driver.mount(&id, Access::Write)?;
-        let copied =
-            Root::open(&mounted).map_err(Error::from).and_then(|root| extract_below(&root, dir, feed));
+        let copied = Root::open(&mounted)
+            .map_err(Error::from)
+            .and_then(|root| extract_below(&root, dir, self.id_map(), feed));
         if !was_mounted {
             self.driver.unmount(&id)?;
         }
@@ -291,6 +294,7 @@ fn container_path(path: &Path) -> Result<Spelled> {
 fn extract_below(
     root: &Root,
     dir: &Path,
+    ids: Option<&IdMap>,
     feed: impl FnOnce(&mut Extractor<'_>) -> Result<()>,
 ) -> Result<u64> {
     let mut sink = Extractor::new(Target {
@@ -300,6 +304,7 @@ fn extract_below(
         follow: true,
         keep_owners: true,
         user_namespace: is_confined()?,
+        ids,
     });
     feed(&mut sink)?;
     let length = sink.finish()?;

@@ -39,6 +39,8 @@ pub struct Info {
     pub memory: u64,
     /// The host's name.
     pub name: String,
+    /// Containers have other ids than the host's (`userns-remap`).
+    pub remapped: bool,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -69,6 +71,7 @@ impl Engine {
             ncpu: std::thread::available_parallelism().map_or(1, usize::from),
             memory: machine.memory,
             name: machine.name,
+            remapped: self.config.shift.is_some(),
             warnings: self.warnings()?,
         })
     }

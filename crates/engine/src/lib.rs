@@ -18,9 +18,10 @@ mod lookup;
 mod open;
 mod parallel;
 mod regenerate;
+mod remap;
 
-pub mod build;
 pub mod bench;
+pub mod build;
 pub mod check;
 pub mod commit;
 pub mod containers;
@@ -51,6 +52,8 @@ use std::path::PathBuf;
 
 pub use drivers::{Choice, Server};
 pub use error::{Error, Result};
+pub use remap::root as data_root;
+use sys::idmap::IdMap;
 
 /// Our version, and what we sign the images with that we make.
 pub const VERSION: &str = concat!("layercake-", env!("CARGO_PKG_VERSION"));
@@ -70,6 +73,9 @@ pub struct Options {
     pub threads: Option<usize>,
     /// The program that serves mounts of the driver `fuse-overlayfs`.
     pub union_server: Option<Server>,
+    /// The ids of the host that containers' users are (`userns-remap`). The data root is then the directory
+    /// `<uid>.<gid>` in [`root`](Self::root), by the ids of their user and group 0.
+    pub remap: Option<IdMap>,
 }
 
 impl Options {
@@ -82,6 +88,7 @@ impl Options {
             limits: Limits::default(),
             threads: None,
             union_server: None,
+            remap: None,
         }
     }
 }

@@ -20,16 +20,28 @@ impl Engine {
     /// or several.
     pub fn open(options: &Options, access: Access) -> Result<Self> {
         // Mounts and messages show paths that hold wherever the user goes next.
-        let root = std::path::absolute(&options.root).map_err(Error::io("find", &options.root))?;
+        let base = std::path::absolute(&options.root).map_err(Error::io("find", &options.root))?;
+        let shift = options.remap.as_ref().map(crate::remap::shift).transpose()?;
+        let root = crate::remap::root(&base, options.remap.as_ref());
         match access {
-            Access::Write => DataRoot::make(&root)?,
+            Access::Write => crate::remap::make(&base, &root, options.remap.as_ref())?,
             Access::Read => require_data(&root, options.driver.as_deref())?,
         }
-        let config = driver_config(&root, options)?;
+        let config = Config { shift, ..driver_config(&root, options)? };
         let drivers::Selected { driver, choice } = drivers::select(options.driver.as_deref(), &config)?;
+        if config.shift.is_some() && !driver.shifts_owners() {
+            let name = driver.name();
+            return Err(Error::invalid(format!(
+                "the storage driver {name} cannot be used with userns-remap"
+            )));
+        }
         let mode = if access == Access::Write { Mode::Write } else { Mode::Read };
+        let mut store = DataRoot::open(&root, driver.name(), mode)?;
+        if let Some(shift) = &config.shift {
+            store = store.for_containers_of(shift.map().root())?;
+        }
         let engine = Self {
-            store: DataRoot::open(&root, driver.name(), mode)?,
+            store,
             driver,
             choice,
             config,

@@ -130,6 +130,7 @@ impl Containers<'_> {
     ) -> Result<StagedContainer<'a>> {
         let dir_name = work.next_name("container");
         let dir = sys::dir::ensure(work.fd(), os(&dir_name), DIR_MODE)?;
+        self.root.let_pass(&dir)?;
         sys::dir::ensure(&dir, os("checkpoints"), 0o700)?;
         sys::atomic::create_unsynced(&dir, os(CONFIG), FILE_MODE, document.as_bytes())?;
         sys::atomic::create_unsynced(&dir, os(HOST_CONFIG), FILE_MODE, &host.to_bytes()?)?;

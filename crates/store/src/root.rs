@@ -55,6 +55,7 @@ pub struct DataRoot {
     path: PathBuf,
     driver: String,
     mode: Mode,
+    pub(crate) container_root: Option<(u32, u32)>,
     pub(crate) dirs: Dirs,
 }
 
@@ -101,11 +102,37 @@ impl DataRoot {
             make_layout(&dirs.root, driver)?;
             dirs = Dirs::open(dirs.root, driver)?;
         }
-        let root = Self { path: path.to_owned(), driver: driver.to_owned(), mode, dirs };
+        let root =
+            Self { path: path.to_owned(), driver: driver.to_owned(), mode, container_root: None, dirs };
         if mode == Mode::Write {
             root.complete()?;
         }
         Ok(root)
+    }
+
+    /// The same for containers whose user and group 0 are these of the host (moby.md §2): what containers have to pass
+    /// through gets that group, what they may write to belongs to both.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn for_containers_of(mut self, root: (u32, u32)) -> Result<Self> {
+        self.container_root = Some(root);
+        if self.mode == Mode::Write {
+            for dir in std::iter::once(&self.dirs.root).chain(&self.dirs.containers) {
+                self.let_pass(dir)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Lets group 0 of containers pass through a directory.
+    pub(crate) fn let_pass(&self, dir: &OwnedFd) -> Result<()> {
+        let Some((_, gid)) = self.container_root else { return Ok(()) };
+        let meta = sys::meta::of_fd(dir)?;
+        if meta.gid != gid {
+            sys::meta::chown_fd(dir, meta.uid, gid)?;
+        }
+        Ok(())
     }
 
     /// Creates the files that every data root has.

@@ -24,7 +24,11 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut info = context.read()?.info()?;
     info.warnings.extend(context.rootless_note().map(str::to_owned));
-    let security: &[&str] = if context.is_rootless() { &["name=rootless"] } else { &[] };
+    let security: &[&str] = match context.is_rootless() {
+        true => &["name=rootless"],
+        false if info.remapped => &["name=userns"],
+        false => &[],
+    };
     if !args.format.format.is_empty() {
         return stdout::print(&inspect::line(&args.format.format, &document(&info, security))?);
     }

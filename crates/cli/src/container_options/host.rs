@@ -40,6 +40,7 @@ impl ContainerOptions {
                 .map(owned)
                 .collect(),
             uts_mode: one_of("uts", &self.uts, &["", "host"])?,
+            userns_mode: one_of("userns", &self.userns, &["", "host"])?,
             shm_size: self.shm_size.map_or(defaults.shm_size, |size| size.0),
             sysctls: self.sysctl.iter().map(KeyValue::pair).collect(),
             cpu_shares: self.cpu_shares,

@@ -199,6 +199,9 @@ pub struct ContainerOptions {
     /// Username or UID (format: <name|uid>[:<group|gid>])
     #[arg(short, long, value_name = "string", default_value = "")]
     user: String,
+    /// User namespace to use
+    #[arg(long, value_name = "string", default_value = "")]
+    userns: String,
     /// UTS namespace to use
     #[arg(long, value_name = "string", default_value = "")]
     uts: String,

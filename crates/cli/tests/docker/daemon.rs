@@ -73,6 +73,9 @@ impl<'a> Daemon<'a> {
         command.args(["sh", "-c", UNTIL_INPUT_ENDS, "until-input-ends"]).arg(&world.docker.dockerd);
         command.arg("--data-root").arg(world.root("")).arg("--exec-root").arg(world.path("exec"));
         command.arg("--pidfile").arg(world.path("docker.pid")).args(["--storage-driver", world.driver]);
+        if let Some(user) = world.remap {
+            command.args(["--userns-remap", user]);
+        }
         command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
         command.arg(format!("--host=unix://{}", world.path("docker.sock").display()));
         command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);

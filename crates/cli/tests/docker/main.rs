@@ -20,6 +20,7 @@ mod ran;
 mod real_image;
 mod real_verbs;
 mod registry;
+mod remapped;
 mod said;
 mod to_docker;
 mod volumes;

@@ -19,6 +19,8 @@ pub struct World {
     pub docker: Docker,
     /// The storage driver that both use.
     pub driver: &'static str,
+    /// Whose ids containers get, `--userns-remap` of both.
+    pub remap: Option<&'static str>,
 }
 
 impl World {
@@ -30,7 +32,14 @@ impl World {
     pub fn on(docker: Docker, driver: &'static str) -> Self {
         let dir = TempDir::with_prefix("layercake-witness-").unwrap();
         fs::create_dir(dir.path().join("root")).unwrap();
-        Self { dir, root: "root", docker, driver }
+        Self { dir, root: "root", docker, driver, remap: None }
+    }
+
+    /// A directory for containers with the ids of `user`.
+    pub fn remapped(docker: Docker, user: &'static str) -> Self {
+        let mut world = Self::new(docker);
+        world.remap = Some(user);
+        world
     }
 
     /// A directory for the driver `btrfs`, with its data root on such a file system, in a file of its own.
@@ -83,6 +92,9 @@ impl World {
         // As with Docker, overlay2 is found by itself, and vfs has to be asked for.
         if self.driver != "overlay2" {
             command.args(["--storage-driver", self.driver]);
+        }
+        if let Some(user) = self.remap {
+            command.args(["--userns-remap", user]);
         }
         command.args(args).env("TZ", "UTC").stdin(Stdio::null());
         command

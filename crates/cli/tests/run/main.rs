@@ -8,6 +8,7 @@
 mod life;
 mod lost;
 mod privileges;
+mod remap;
 mod terminal;
 mod volumes;
 mod world;

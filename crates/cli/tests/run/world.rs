@@ -17,9 +17,9 @@ const BUSYBOX: &str = "/bin/busybox";
 const SOMEBODY: u32 = 12346;
 
 /// What the containers of the tests run.
-const APPLETS: [&str; 16] = [
+const APPLETS: [&str; 18] = [
     "sh", "cat", "echo", "id", "kill", "ls", "mount", "pwd", "sleep", "true", "touch", "wc", "seq", "grep",
-    "stty", "test",
+    "stty", "test", "chown", "mkdir",
 ];
 
 /// A store, and how it is worked with.
@@ -29,10 +29,18 @@ pub struct World {
     pub runtime: &'static str,
     /// Whether an ordinary user works here.
     pub rootless: bool,
+    /// Options of the program itself in every command.
+    pub globals: &'static [&'static str],
 }
 
 /// Does a test in every world that this machine has.
 pub fn everywhere(name: &str, test: impl Fn(&World)) {
+    in_worlds(name, &[(false, &[]), (true, &[])], test);
+}
+
+/// Does a test with every runtime, for each of these: whether an ordinary user works there, and the options of the
+/// program itself.
+pub fn in_worlds(name: &str, kinds: &[(bool, &'static [&'static str])], test: impl Fn(&World)) {
     if !machine::require_root(name) {
         return;
     }
@@ -46,12 +54,12 @@ pub fn everywhere(name: &str, test: impl Fn(&World)) {
             machine::skip(name, &format!("{runtime} is not installed"));
             continue;
         }
-        for rootless in [false, true] {
+        for (rootless, globals) in kinds.iter().copied() {
             if rootless && runtime == "youki" {
                 machine::skip(name, "youki without root needs a control group of the user's");
                 continue;
             }
-            let world = World::new(runtime, rootless);
+            let world = World::new(runtime, rootless, globals);
             if rootless && !world.somebody("unshare").args(["--user", "true"]).status().unwrap().success() {
                 machine::skip(name, "ordinary users get no user namespace here");
                 continue;
@@ -64,7 +72,7 @@ pub fn everywhere(name: &str, test: impl Fn(&World)) {
 }
 
 impl World {
-    fn new(runtime: &'static str, rootless: bool) -> Self {
+    fn new(runtime: &'static str, rootless: bool, globals: &'static [&'static str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let home = dir.path().join("home");
@@ -88,7 +96,7 @@ impl World {
         if rootless {
             chown(&home, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
         }
-        Self { dir, runtime, rootless }
+        Self { dir, runtime, rootless, globals }
     }
 
     fn somebody(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -108,7 +116,12 @@ impl World {
         let program = self.dir.path().join("layercake");
         let mut command = if self.rootless { self.somebody(&program) } else { Command::new(&program) };
         let home = self.dir.path().join("home");
-        command.args(args).current_dir(&home).env("HOME", &home).env("LAYERCAKE_ROOT", self.root());
+        command
+            .args(self.globals)
+            .args(args)
+            .current_dir(&home)
+            .env("HOME", &home)
+            .env("LAYERCAKE_ROOT", self.root());
         command.stdin(Stdio::null());
         command
     }

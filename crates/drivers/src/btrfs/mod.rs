@@ -66,7 +66,7 @@ impl Btrfs {
         let layers = Shelf::open(&home, "subvolumes")?;
         let limits = Limits { min_space };
         let root = !config.user_namespace;
-        Ok(Self::new(Subvolumes { home, layers, limits, root }, config.user_namespace))
+        Self::new(Subvolumes { home, layers, limits, root }, config.user_namespace).with_owners_of(config)
     }
 }
 

@@ -8,6 +8,9 @@
 //! | `work/` | [`Union::WORK_MODE`] | the union's; a base has none |
 //! | `committed` | 0600 | empty; another layer is built on this one |
 //! | `merged/` | 0700 | where it is mounted, while it is |
+//!
+//! With `userns-remap` (moby.md §2) `diff`, `work` and `merged` belong to user and group 0 of containers; the rest is
+//! root's, and the directory of containers' group 0, which may pass through it.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -36,6 +39,8 @@ pub(super) struct Layer {
     pub(super) driver: &'static str,
     pub(super) id: CacheId,
     pub(super) fd: OwnedFd,
+    /// The same directory with the owners that containers see, if those on the disk are others.
+    pub(super) shown: Option<OwnedFd>,
     pub(super) path: PathBuf,
 }
 
@@ -95,7 +100,7 @@ impl Layer {
 
     /// Its own tree.
     pub(super) fn root(&self) -> Result<Root> {
-        match dir::open(&self.fd, OsStr::new(DIFF)) {
+        match dir::open(self.shown.as_ref().unwrap_or(&self.fd), OsStr::new(DIFF)) {
             Ok(fd) => Ok(Root::from_fd(fd, self.path.join(DIFF))),
             Err(e) if matches!(e.errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
                 Err(self.damaged(Damage::NoDiff))
@@ -168,7 +173,8 @@ mod tests {
             std::fs::write(tmp.path().join(name), content).unwrap();
         }
         let fd = dir::open_path(tmp.path()).unwrap();
-        let layer = Layer { driver: "test", id: CacheId::parse("x").unwrap(), fd, path: tmp.path().into() };
+        let id = CacheId::parse("x").unwrap();
+        let layer = Layer { driver: "test", id, fd, shown: None, path: tmp.path().into() };
         (tmp, layer)
     }
 

@@ -33,6 +33,7 @@ use sys::{OwnedFd, Root, dir, meta, tree};
 use crate::config::Config;
 use crate::driver::{Access, Capabilities, Driver, LayerKind, Unpack};
 use crate::quota::Limits;
+use crate::shifted::Shifted;
 use crate::{Error, Finding, Result, Stage, Stamp, Swept, Unmet, aside};
 use layer::{DIFF, LINKS, Layer, MERGED, WORK};
 
@@ -104,6 +105,7 @@ pub struct Stacked<U> {
     links: OwnedFd,
     max_lowers: usize,
     user_namespace: bool,
+    shifted: Option<Shifted>,
     union: U,
     limits: OnceLock<Result<Limits, Unmet>>,
 }
@@ -118,6 +120,10 @@ impl<U: Union> Stacked<U> {
         let home = dir::ensure(dir::open_path(&config.root)?, OsStr::new(U::NAME), 0o710)?;
         let path = config.root.join(U::NAME);
         U::check_home(&home, &path)?;
+        let shifted = config.shift.as_ref().map(|shift| Shifted::open(shift, &path)).transpose()?;
+        if let Some(shifted) = &shifted {
+            shifted.let_pass(&home)?;
+        }
         let links = dir::ensure(&home, OsStr::new(LINKS), 0o700)?;
         let opened = Self {
             home,
@@ -125,6 +131,7 @@ impl<U: Union> Stacked<U> {
             links,
             max_lowers: config.max_lowers,
             user_namespace: config.user_namespace,
+            shifted,
             union,
             limits: OnceLock::new(),
         };
@@ -175,7 +182,11 @@ impl<U: Union> Stacked<U> {
     fn layer_in(&self, parent: &OwnedFd, path: &Path, id: &CacheId) -> Result<Option<Layer>> {
         let name = layer_name(id)?;
         match dir::open(parent, name) {
-            Ok(fd) => Ok(Some(Layer { driver: U::NAME, id: id.clone(), fd, path: path.join(name) })),
+            Ok(fd) => {
+                let path = path.join(name);
+                let shown = self.shifted.as_ref().map(|shifted| shifted.show(&path)).transpose()?;
+                Ok(Some(Layer { driver: U::NAME, id: id.clone(), fd, shown, path }))
+            }
             Err(e) if e.is_not_found() => Ok(None),
             Err(e) => Err(e.into()),
         }
@@ -226,6 +237,10 @@ impl<U: Union> Driver for Stacked<U> {
     fn capabilities(&self) -> Capabilities {
         let quota = U::LIMITS && self.limits().is_ok_and(|limits| limits.is_ok());
         Capabilities { quota, ..self.union.capabilities() }
+    }
+
+    fn shifts_owners(&self) -> bool {
+        true
     }
 
     fn status(&self) -> Result<Vec<(String, String)>> {

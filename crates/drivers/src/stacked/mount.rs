@@ -32,10 +32,21 @@ impl<U: Union> Stacked<U> {
             return Ok(merged);
         }
         let tree = Tree { label, ..self.tree(&layer, &lowers, access)? };
-        dir::ensure(&layer.fd, OsStr::new(MERGED), 0o700)?;
+        let place = dir::ensure(&layer.fd, OsStr::new(MERGED), 0o700)?;
+        if let Some(shifted) = &self.shifted {
+            shifted.give(&place)?;
+        }
+        drop(place);
         if let Err(e) = self.union.mount(tree, &merged) {
             let _ = dir::rmdir(&layer.fd, OsStr::new(MERGED));
             return Err(e);
+        }
+        if let Some(shifted) = &self.shifted
+            && let Ok(work) =
+                dir::open(&layer.fd, OsStr::new(WORK)).and_then(|work| dir::open(work, OsStr::new(WORK)))
+        {
+            // The kernel's own, which Docker gives away too.
+            shifted.give(&work)?;
         }
         Ok(merged)
     }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use changeset::{Applied, Applier, Lowers, Pending};
 use model::{CacheId, LinkId};
-use sys::{Root, atomic, dir, lock, tree};
+use sys::{OwnedFd, Root, atomic, dir, lock, tree};
 
-use super::layer::{self, LINK, LOWER, Layer, WORK};
+use super::layer::{self, DIFF, LINK, LOWER, Layer, WORK};
 use super::{Stacked, Union, layer_name};
 use crate::driver::{Driver, LayerKind, Unpack};
 use crate::quota::Limits;
@@ -61,12 +61,23 @@ impl<U: Union> Stacked<U> {
     ) -> Result<LinkId> {
         let fd = dir::ensure(stage.fd(), name, 0o710)?;
         self.make_limited(&fd, lower.is_some(), limit)?;
+        if let Some(shifted) = &self.shifted {
+            shifted.let_pass(&fd)?;
+            shifted.give(dir::open(&fd, OsStr::new(DIFF))?)?;
+        }
         let link = LinkId::from_random(sys::process::random());
         atomic::create_unsynced(&fd, OsStr::new(LINK), 0o644, link.to_string().as_bytes())?;
         if let Some(lower) = lower {
+            self.ensure_work(&fd)?;
             atomic::create_unsynced(&fd, OsStr::new(LOWER), 0o644, layer::lower_text(lower).as_bytes())?;
         }
         Ok(link)
+    }
+
+    /// Makes the directory that the union works in.
+    fn ensure_work(&self, layer: &OwnedFd) -> Result<()> {
+        let work = dir::ensure(layer, OsStr::new(WORK), U::WORK_MODE)?;
+        self.shifted.as_ref().map_or(Ok(()), |shifted| shifted.give(&work))
     }
 
     /// The lowers of a layer on top of `parent`.
@@ -85,7 +96,7 @@ impl<U: Union> Stacked<U> {
         let staged = self.staged(stage, id)?;
         let parent = self.find(Some(stage), parent)?;
         let lower = self.lower_above(&parent)?;
-        dir::ensure(&staged.fd, OsStr::new(WORK), U::WORK_MODE)?;
+        self.ensure_work(&staged.fd)?;
         atomic::write(&staged.fd, OsStr::new(LOWER), 0o644, layer::lower_text(&lower).as_bytes())?;
         self.commit_if_staged(stage, &parent)
     }

@@ -22,7 +22,9 @@ use changeset::{Applied, Applier, Change, ChangeKind, DiffStats, Lowers, Whiteou
 use model::CacheId;
 use sys::{FileKind, OwnedFd, Root, dir, meta};
 
+use crate::config::Config;
 use crate::driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
+use crate::shifted::Shifted;
 use crate::{Damage, Error, Finding, Result, Stage, Swept, aside};
 
 pub(crate) use shelf::Shelf;
@@ -33,15 +35,39 @@ pub use snapshots::{Home, Place, Snapshots, Source};
 pub struct Whole<S> {
     snapshots: Arc<S>,
     user_namespace: bool,
+    shifted: Option<Shifted>,
 }
 
 impl<S: Snapshots> Whole<S> {
     /// A driver of these trees. In a user namespace not every owner can be set, and no device be made.
     pub(crate) fn new(snapshots: S, user_namespace: bool) -> Self {
-        Self { snapshots: Arc::new(snapshots), user_namespace }
+        Self { snapshots: Arc::new(snapshots), user_namespace, shifted: None }
     }
 
+    /// The same with owners shifted as the configuration says: for trees that are directories of the home.
+    ///
+    /// # Errors
+    /// [`Error::NoShift`].
+    pub(crate) fn with_owners_of(mut self, config: &Config) -> Result<Self> {
+        let Home { fd, path } = self.snapshots.home();
+        self.shifted = config.shift.as_ref().map(|shift| Shifted::open(shift, path)).transpose()?;
+        if let Some(shifted) = &self.shifted {
+            shifted.let_pass(fd)?;
+        }
+        Ok(self)
+    }
+
+    /// A layer's root, with the owners that containers see.
     fn root_at(&self, place: Place<'_>, id: &CacheId) -> Result<Root> {
+        let root = self.plain_root_at(place, id)?;
+        match &self.shifted {
+            Some(shifted) => Ok(Root::from_fd(shifted.show(root.path())?, root.path())),
+            None => Ok(root),
+        }
+    }
+
+    /// A layer's root, with the owners that the disk has.
+    fn plain_root_at(&self, place: Place<'_>, id: &CacheId) -> Result<Root> {
         layer_name(id)?;
         self.snapshots.root(place, id)?.ok_or_else(|| Error::NoLayer(id.clone()))
     }
@@ -97,6 +123,10 @@ impl<S: Snapshots> Driver for Whole<S> {
         self.snapshots.capabilities()
     }
 
+    fn shifts_owners(&self) -> bool {
+        self.shifted.is_some()
+    }
+
     fn status(&self) -> Result<Vec<(String, String)>> {
         self.snapshots.status()
     }
@@ -121,7 +151,10 @@ impl<S: Snapshots> Driver for Whole<S> {
             }
             None => None,
         };
-        let made = self.snapshots.make(stage, id, from.as_ref(), kind);
+        let made = self.snapshots.make(stage, id, from.as_ref(), kind).and_then(|()| match &self.shifted {
+            Some(shifted) if from.is_none() => shifted.give(self.plain_root_at(Place::Staged(stage), id)?),
+            _ => Ok(()),
+        });
         if made.is_err() {
             let _ = self.snapshots.remove(stage.fd(), name);
         }
@@ -180,7 +213,12 @@ impl<S: Snapshots> Driver for Whole<S> {
 
     fn mount(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
         self.require(id)?;
-        self.snapshots.mount(id, access)
+        let path = self.snapshots.mount(id, access)?;
+        if let Some(shifted) = &self.shifted {
+            let above = path.ancestors().skip(1).take_while(|dir| dir.starts_with(self.home()));
+            above.map(dir::open_path).try_for_each(|dir| shifted.let_pass(dir?))?;
+        }
+        Ok(path)
     }
 
     fn unmount(&self, id: &CacheId) -> Result<bool> {

@@ -175,7 +175,7 @@ pub fn drivers() -> Vec<&'static str> {
 /// # Errors
 /// System calls.
 pub fn filesystem(path: &Path) -> Result<&'static str> {
-    Ok(drivers::file_system(path)?)
+    Ok(drivers::backing_name(path)?)
 }
 
 /// Measures. Drivers take turns in every round, so that whatever else the machine does meets all of them. A driver that

@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use archive::tar::{Entry, Kind, Sink, SparseMap};
+use sys::idmap::IdMap;
 use sys::{Errno, FileKind, OwnedFd, Root, Time, dir, file, meta, xattr};
 
 use super::paths;
@@ -31,6 +32,8 @@ pub(crate) struct Target<'a> {
     pub keep_owners: bool,
     /// Whether this process is root in a user namespace only: owners and devices that it cannot make are left out.
     pub user_namespace: bool,
+    /// The ids on the disk for those that the archive names, if they are others.
+    pub ids: Option<&'a IdMap>,
 }
 
 /// Makes files of entries. Not durable.
@@ -179,7 +182,10 @@ impl Target<'_> {
         for dir in above.into_iter().rev() {
             let (parent, name) = self.parent(dir)?;
             if meta::find(&parent, &name)?.is_none() {
-                dir::ensure(&parent, &name, 0o755)?;
+                let made = dir::ensure(&parent, &name, 0o755)?;
+                if let Some((uid, gid)) = self.ids.map(IdMap::root) {
+                    meta::chown_fd(made, uid, gid)?;
+                }
             }
         }
         Ok(self.parent(path)?)
@@ -187,8 +193,8 @@ impl Target<'_> {
 
     /// Owner, attributes and mode, in the order in which the kernel does not undo them.
     fn attributes(&self, fd: &OwnedFd, entry: &Entry, mode: u32) -> Result<()> {
-        if self.keep_owners {
-            self.unless_squashed(meta::chown_fd(fd, entry.uid, entry.gid))?;
+        if let Some((uid, gid)) = self.owner(entry)? {
+            self.unless_squashed(meta::chown_fd(fd, uid, gid))?;
         }
         set_xattrs(entry, |key, value| xattr::set_fd(fd, key, value))?;
         Ok(meta::chmod_fd(fd, mode & 0o7777)?)
@@ -196,11 +202,23 @@ impl Target<'_> {
 
     /// The same of what cannot be opened; without the mode, which a link does not have.
     fn special(&self, parent: &OwnedFd, name: &OsStr, entry: &Entry) -> Result<()> {
-        if self.keep_owners {
-            self.unless_squashed(meta::chown(parent, name, entry.uid, entry.gid))?;
+        if let Some((uid, gid)) = self.owner(entry)? {
+            self.unless_squashed(meta::chown(parent, name, uid, gid))?;
         }
         set_xattrs(entry, |key, value| xattr::set(parent, name, key, value))?;
         Ok(meta::set_times(parent, name, time(entry), time(entry))?)
+    }
+
+    /// Who is to own what the entry makes, if it is not to be us.
+    fn owner(&self, entry: &Entry) -> Result<Option<(u32, u32)>> {
+        let Some(ids) = self.ids else { return Ok(self.keep_owners.then_some((entry.uid, entry.gid))) };
+        if !self.keep_owners {
+            return Ok(Some(ids.root()));
+        }
+        let unmapped = |id: u32| Error::invalid(format!("Container ID {id} cannot be mapped to a host ID"));
+        let uid = ids.uid(entry.uid).ok_or_else(|| unmapped(entry.uid))?;
+        let gid = ids.gid(entry.gid).ok_or_else(|| unmapped(entry.gid))?;
+        Ok(Some((uid, gid)))
     }
 
     /// An owner that a user namespace does not have need not be exact.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use changeset::Lowers;
 use model::mount::{MountPoint, MountType};
 use model::{ContainerId, VolumeName};
-use sys::Root;
 
 use super::tree::{Nowhere, Place, Tree};
 use crate::{Engine, Error, Result};
@@ -94,7 +93,7 @@ impl Engine {
             (false, Some(parent), Some(name)) => (parent.to_owned(), Path::new("/").join(name).join(below)),
             _ => (root, Path::new("/").join(below)),
         };
-        let tree = Tree::new(Lowers::tree(Root::open(&root)?));
+        let tree = Tree::new(Lowers::tree(self.open_shown(&root)?));
         let place = tree.find(&path, follow)?;
         Ok(InContainer { tree, mounted: Some(Mounted { root, writable: point.writable }), path, place })
     }

@@ -48,7 +48,8 @@ pub(super) fn make(
             Err(e) if !e.is_not_found() => return Err(e.into()),
             _ => {}
         }
-        sys::atomic::create_unsynced(&dir, name, 0o644, content.as_bytes())?;
+        let file = sys::atomic::create_unsynced(&dir, name, 0o644, content.as_bytes())?;
+        engine.give_to_containers(file)?;
     }
     Ok(Files { dir: engine.root().join("containers").join(id.hex()) })
 }

@@ -105,7 +105,7 @@ impl Engine {
         let files = files::make(self, id, container, &host)?;
         let mounts = self.mounts_of(id)?;
         let machine = Host::probe()?;
-        let spec = spec::of(container, &host, &rootfs, mounts, &files, &machine)?;
+        let spec = spec::of(container, &host, &rootfs, mounts, &files, self.id_map_of(&host), &machine)?;
         let bundle = Bundle::write(&dir, &spec, &machine)?;
         let log = self.log_of(id, &host)?;
         let config = container.config();

@@ -6,6 +6,7 @@ use model::{ContainerConfig, HostConfig};
 use runtime::spec::Shared;
 use runtime::{Device, Host, Mount, Network, Process, Resources, Rlimit, Seccomp, Spec};
 use store::Container;
+use sys::idmap::IdMap;
 
 use super::DEFAULT_PATH;
 use super::files::Files;
@@ -21,10 +22,14 @@ pub(super) fn of(
     rootfs: &Path,
     mut mounts: Vec<Mount>,
     files: &Files,
+    ids: Option<&IdMap>,
     machine: &Host,
 ) -> Result<Spec> {
     let config = container.config();
     refuse(host)?;
+    if ids.is_some() {
+        crate::remap::refuse(host)?;
+    }
     let process = process(container, host, rootfs)?;
     // What the user mounts there is what he wants to have there.
     let own = files.mounts().into_iter();
@@ -45,6 +50,7 @@ pub(super) fn of(
     container.process_label().clone_into(&mut spec.process.label);
     container.mount_label().clone_into(&mut spec.mount_label);
     spec.network = network(host)?;
+    spec.ids = ids.cloned();
     spec.shared = Shared {
         pid: host.pid_mode == "host",
         ipc: host.ipc_mode == "host",

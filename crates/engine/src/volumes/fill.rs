@@ -9,6 +9,7 @@ use model::mount::{MountPoint, MountType};
 use model::{ContainerId, VolumeName};
 use store::{CommitLock, Intent, StagedVolume, VOLUME_DATA, Work};
 use sys::Root;
+use sys::idmap::IdMap;
 
 use super::Wanted;
 use crate::copy::{Extractor, Place, Target, Tree, is_confined, walk};
@@ -83,7 +84,7 @@ impl Engine {
             let is_plain = extra.options.is_none();
             let staged = self.store.volumes().stage(work, &name, extra.labels, extra.options)?;
             if let Some(place) = content.filter(|_| is_plain) {
-                fill(&staged, tree, &place)?;
+                fill(&staged, tree, &place, self.id_map())?;
             }
             made.staged.push(staged);
         }
@@ -108,7 +109,7 @@ fn content(tree: &Tree, point: &MountPoint) -> Result<Option<Place>> {
 }
 
 /// Copies a directory of the tree, with its attributes, as the content of the volume.
-fn fill(staged: &StagedVolume<'_>, tree: &Tree, place: &Place) -> Result<()> {
+fn fill(staged: &StagedVolume<'_>, tree: &Tree, place: &Place, ids: Option<&IdMap>) -> Result<()> {
     let root = Root::from_fd(sys::dir::reopen(staged.dir())?, staged.name().as_str());
     let mut sink = Extractor::new(Target {
         root: &root,
@@ -117,6 +118,7 @@ fn fill(staged: &StagedVolume<'_>, tree: &Tree, place: &Place) -> Result<()> {
         follow: false,
         keep_owners: true,
         user_namespace: is_confined()?,
+        ids,
     });
     walk(tree.layers(), &place.path, VOLUME_DATA.as_bytes(), &mut sink)?;
     sink.finish()?;

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use oci_spec::runtime as oci;
 use oci_spec::runtime::LinuxNamespaceType as Namespace;
 
+use sys::idmap::Range;
+
 use super::{Device, Network, Seccomp, Spec, mounts, process};
 use crate::error::{Error, Result};
 use crate::host::{Cgroups, Host};
@@ -19,6 +21,9 @@ impl Spec {
     /// # Errors
     /// Names that nobody knows: of capabilities, limits, in a seccomp profile.
     pub fn document(&self, host: &Host) -> Result<oci::Spec> {
+        // Wherever its user namespace comes from, there is no more to be had in one.
+        let confined = Host { user_namespace: true, one_id: false, ..host.clone() };
+        let host = if self.ids.is_some() { &confined } else { host };
         let caps = process::capabilities_of(self, host)?;
         let mut root = oci::Root::default();
         root.set_path(self.rootfs.clone()).set_readonly(Some(self.read_only));
@@ -44,6 +49,8 @@ impl Spec {
         let mut linux = oci::Linux::default();
         linux
             .set_namespaces(Some(self.namespaces(host)))
+            .set_uid_mappings(self.ids.as_ref().map(|ids| mappings(ids.uids())))
+            .set_gid_mappings(self.ids.as_ref().map(|ids| mappings(ids.gids())))
             .set_resources(Some(self.resources.document(&self.devices, self.privileged, host)))
             .set_cgroups_path(self.cgroup.clone().filter(|_| host.cgroups != Cgroups::None).map(Into::into))
             .set_devices(Some(devices.iter().map(Device::document).collect()))
@@ -71,6 +78,7 @@ impl Spec {
             (Namespace::Uts, !shared.uts),
             (Namespace::Network, self.network == Network::None),
             (Namespace::Cgroup, own_cgroups),
+            (Namespace::User, self.ids.is_some()),
         ];
         let namespace = |kind| {
             let mut namespace = oci::LinuxNamespace::default();
@@ -88,6 +96,15 @@ impl Spec {
             Seccomp::Profile(text) => seccomp::read_profile(text, caps).map(Some),
         }
     }
+}
+
+fn mappings(ranges: &[Range]) -> Vec<oci::LinuxIdMapping> {
+    let mapping = |range: &Range| {
+        let mapping = oci::LinuxIdMappingBuilder::default();
+        mapping.container_id(range.inside).host_id(range.outside).size(range.count).build()
+    };
+    // All three are given, so none is missing.
+    ranges.iter().filter_map(|range| mapping(range).ok()).collect()
 }
 
 /// The bytes of a document.

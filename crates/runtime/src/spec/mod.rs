@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use model::config::{MASKED_PATHS, READ_ONLY_PATHS};
+use sys::idmap::IdMap;
 
 pub use devices::Device;
 pub(crate) use document::to_json;
@@ -41,6 +42,8 @@ pub struct Spec {
     pub network: Network,
     /// What else it shares with the host.
     pub shared: Shared,
+    /// A user namespace of its own, with these ids of the host; it is in ours if absent.
+    pub ids: Option<IdMap>,
     /// All capabilities, all devices, nothing masked, no seccomp.
     pub privileged: bool,
     /// Capabilities beyond the default, `NET_ADMIN` or `CAP_NET_ADMIN`, or `ALL`.
@@ -81,6 +84,7 @@ impl Spec {
             mounts: Vec::new(),
             network: Network::Host,
             shared: Shared::default(),
+            ids: None,
             privileged: false,
             cap_add: Vec::new(),
             cap_drop: Vec::new(),

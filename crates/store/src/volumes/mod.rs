@@ -142,7 +142,10 @@ impl Volumes<'_> {
     ) -> Result<StagedVolume<'a>> {
         let dir_name = work.next_name("volume");
         let dir = sys::dir::ensure(work.fd(), os(&dir_name), DIR_MODE)?;
-        sys::dir::ensure(&dir, os(DATA), DATA_MODE)?;
+        let data = sys::dir::ensure(&dir, os(DATA), DATA_MODE)?;
+        if let Some((uid, gid)) = self.root.container_root {
+            sys::meta::chown_fd(data, uid, gid)?;
+        }
         if let Some(device) = options.as_ref().and_then(Device::of_options) {
             device::write(&dir, &device)?;
         }

@@ -127,7 +127,8 @@ impl Engine {
         }
         let process = Process { env, cwd: command.cwd.clone(), user, ..Process::new(&command.words) };
         let network = if command.network == BuildNetwork::None { Network::None } else { Network::Host };
-        let mut spec = Spec { hostname: HOSTNAME.to_owned(), network, ..Spec::new(rootfs, process) };
+        let ids = self.id_map().cloned();
+        let mut spec = Spec { hostname: HOSTNAME.to_owned(), network, ids, ..Spec::new(rootfs, process) };
         spec.mounts.extend(names_of_the_network(work)?);
         spec.mounts.extend(mounted.mounts.iter().cloned());
         if let Some((name, content)) = &command.script {
@@ -138,7 +139,7 @@ impl Engine {
         }
         let bundle_dir = work.scratch_dir()?;
         let id = format!("layercake-build-{:016x}", u64::from_le_bytes(sys::process::random()));
-        let stubs = Stubs::make(rootfs, &spec.mounts)?;
+        let stubs = Stubs::make(rootfs, &spec.mounts, self.id_map())?;
         let bundle = Bundle::write(&bundle_dir, &spec, &host)?;
         let note = format!("{id}\n{}", runtime.program().display());
         sys::atomic::create_unsynced(

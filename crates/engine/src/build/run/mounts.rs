@@ -11,6 +11,7 @@ use drivers::Access;
 use model::{CacheId, Digest};
 use runtime::Mount;
 use store::{LayerRecord, Work};
+use sys::idmap::IdMap;
 use sys::lock::{self, Lock, Mutual};
 
 use super::super::copy::plain;
@@ -148,21 +149,21 @@ impl Mounted<'_> {
                 "RUN --mount=type=cache with from= is not supported: fill the cache in the step",
             ));
         }
-        let caches = self.engine.store.build_cache().mounts()?;
+        let (caches, ids) = (self.engine.store.build_cache().mounts()?, self.engine.id_map());
         let target = plan.target.to_string_lossy();
         let name = Digest::of(asked.id.as_deref().unwrap_or(&target).as_bytes()).hex();
         let (dir, lock) = match asked.sharing {
             Sharing::Shared => {
-                let dir = open_cache(&caches, &name, asked)?;
+                let dir = open_cache(&caches, &name, asked, ids)?;
                 let lock = lock::lock(sys::dir::reopen(&dir)?, Mutual::Shared)?;
                 (dir, lock)
             }
             Sharing::Locked => {
-                let dir = open_cache(&caches, &name, asked)?;
+                let dir = open_cache(&caches, &name, asked, ids)?;
                 let lock = lock::lock(sys::dir::reopen(&dir)?, Mutual::Exclusive)?;
                 (dir, lock)
             }
-            Sharing::Private => free_cache(&caches, &name, asked)?,
+            Sharing::Private => free_cache(&caches, &name, asked, ids)?,
         };
         let mut path = sys::dir::path(&dir);
         if let Some(source) = asked.source.as_deref().map(|source| plain(Path::new(source)))
@@ -171,6 +172,7 @@ impl Mounted<'_> {
             let mut at = sys::dir::reopen(&dir)?;
             for name in source.components() {
                 at = sys::dir::ensure(&at, name.as_os_str(), 0o755)?;
+                self.engine.give_to_containers(&at)?;
             }
             path = path.join(source);
         }
@@ -211,7 +213,7 @@ impl Mounted<'_> {
         let name = OsStr::new("secret");
         let mode = asked.mode.unwrap_or(0o400);
         let file = sys::atomic::create_unsynced(sys::dir::open_path(&dir)?, name, mode, &secret.0)?;
-        give(&file, asked)?;
+        give(&file, asked, self.engine.id_map())?;
         sys::meta::chmod_fd(&file, mode)?;
         self.mounts.push(Mount::bind(dir.join(name), &plan.target, true));
         Ok(())
@@ -226,20 +228,24 @@ pub(in crate::build) fn secret_id(asked: &Asked) -> String {
 }
 
 /// Gives a new file to whom the flag names.
-fn give(fd: &sys::OwnedFd, asked: &Asked) -> Result<()> {
-    if asked.uid.is_none() && asked.gid.is_none() {
+fn give(fd: &sys::OwnedFd, asked: &Asked, ids: Option<&IdMap>) -> Result<()> {
+    if ids.is_none() && asked.uid.is_none() && asked.gid.is_none() {
         return Ok(());
     }
-    Ok(sys::meta::chown_fd(fd, asked.uid.unwrap_or(0), asked.gid.unwrap_or(0))?)
+    let (uid, gid) = (asked.uid.unwrap_or(0), asked.gid.unwrap_or(0));
+    let owner = ids.map_or(Some((uid, gid)), |ids| ids.uid(uid).zip(ids.gid(gid)));
+    let (uid, gid) = owner
+        .ok_or_else(|| Error::invalid(format!("Container ID {uid}:{gid} cannot be mapped to a host ID")))?;
+    Ok(sys::meta::chown_fd(fd, uid, gid)?)
 }
 
 /// The cache of this name, made if there is none.
-fn open_cache(caches: &sys::OwnedFd, name: &str, asked: &Asked) -> Result<sys::OwnedFd> {
+fn open_cache(caches: &sys::OwnedFd, name: &str, asked: &Asked, ids: Option<&IdMap>) -> Result<sys::OwnedFd> {
     let name = OsStr::new(name);
     match sys::dir::mkdir(caches, name, 0o700) {
         Ok(()) => {
             let dir = sys::dir::open(caches, name)?;
-            give(&dir, asked)?;
+            give(&dir, asked, ids)?;
             sys::meta::chmod_fd(&dir, asked.mode.unwrap_or(0o755))?;
             Ok(dir)
         }
@@ -249,11 +255,16 @@ fn open_cache(caches: &sys::OwnedFd, name: &str, asked: &Asked) -> Result<sys::O
 }
 
 /// The first cache of this name that nobody has.
-fn free_cache(caches: &sys::OwnedFd, name: &str, asked: &Asked) -> Result<(sys::OwnedFd, Lock)> {
+fn free_cache(
+    caches: &sys::OwnedFd,
+    name: &str,
+    asked: &Asked,
+    ids: Option<&IdMap>,
+) -> Result<(sys::OwnedFd, Lock)> {
     let mut number = 0;
     loop {
         let name = if number == 0 { name.to_owned() } else { format!("{name}-{number}") };
-        let dir = open_cache(caches, &name, asked)?;
+        let dir = open_cache(caches, &name, asked, ids)?;
         if let Some(lock) = lock::try_lock(sys::dir::reopen(&dir)?, Mutual::Exclusive)? {
             return Ok((dir, lock));
         }

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
 use runtime::Mount;
+use sys::idmap::IdMap;
 use sys::{FileKind, Meta, OwnedFd, Root, dir, meta};
 
 use crate::Result;
@@ -12,6 +13,8 @@ use crate::Result;
 /// What was made, in the order in which it was.
 pub(super) struct Stubs {
     root: Root,
+    /// Who owns them, if not we.
+    owner: Option<(u32, u32)>,
     made: Vec<Stub>,
 }
 
@@ -28,8 +31,9 @@ const KERNELS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 impl Stubs {
     /// Makes what the mounts need below `rootfs`. Links are followed inside it.
-    pub fn make(rootfs: &Path, mounts: &[Mount]) -> Result<Self> {
-        let mut stubs = Self { root: Root::open(rootfs)?, made: Vec::new() };
+    pub fn make(rootfs: &Path, mounts: &[Mount], ids: Option<&IdMap>) -> Result<Self> {
+        let owner = ids.map(IdMap::root);
+        let mut stubs = Self { root: Root::open(rootfs)?, owner, made: Vec::new() };
         for mount in mounts {
             if KERNELS.iter().any(|path| mount.destination.starts_with(path)) {
                 continue;
@@ -60,6 +64,9 @@ impl Stubs {
                     let is_dir = is_dir || !is_last;
                     let before = meta::of_fd(&parent)?;
                     make(&parent, name, is_dir)?;
+                    if let Some((uid, gid)) = self.owner {
+                        meta::chown(&parent, name, uid, gid)?;
+                    }
                     self.made.push(Stub { dir: at.clone(), name: (*name).to_owned(), is_dir, before });
                     at = below;
                 }

@@ -1,0 +1,105 @@
+//! `userns-remap`: a data root of containers with other ids is the same for both.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::archives::{BASE, Fixture};
+use crate::said::Tool;
+use crate::witnessed;
+use crate::world::World;
+
+witnessed! { remapped_containers_are_the_same_to_both }
+
+/// A user and group of every Debian, the first of the ids that they get here, and the data root of these.
+const USER: &str = "daemon";
+const FIRST: [(&str, u32); 2] = [("subuid", 100_000), ("subgid", 200_000)];
+const ROOT: &str = "100000.200000";
+
+/// Gives this thread, and the processes that it starts, ids to map containers to.
+fn give_ids(world: &World) {
+    sys::mount::private_namespace().unwrap();
+    let trees = [Some(PathBuf::from("/")), world.docker.tree.clone()];
+    for (file, first) in FIRST {
+        let own = world.path(file);
+        fs::write(&own, format!("{USER}:{first}:65536\n")).unwrap();
+        for tree in trees.iter().flatten() {
+            let there = tree.join("etc").join(file);
+            assert!(there.exists(), "{} is missing", there.display());
+            let mount = Command::new("mount").arg("--bind").arg(&own).arg(&there).status().unwrap();
+            assert!(mount.success());
+        }
+    }
+}
+
+/// Owners and modes of what a container has, by paths without its IDs.
+fn owners(world: &World, container: &str) -> BTreeMap<PathBuf, (u32, u32, u32)> {
+    let format = "{{.Id}} {{.GraphDriver.Data.UpperDir}}";
+    let said = world.layercake(&["inspect", "--format", format, container]);
+    let (id, upper) = said.trim().split_once(' ').unwrap();
+    let layer = Path::new(upper).parent().unwrap();
+    let init = PathBuf::from(format!("{}-init", layer.display()));
+    let mut owners = BTreeMap::new();
+    let mut note = |name: String, path: PathBuf| {
+        let meta = fs::symlink_metadata(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        owners.insert(PathBuf::from(name), (meta.uid(), meta.gid(), meta.mode() & 0o7777));
+    };
+    for (name, dir) in [("layer", layer), ("init", &init)] {
+        for file in ["", "diff", "work", "link", "lower"] {
+            note(format!("{name}/{file}"), dir.join(file));
+        }
+    }
+    for file in ["committed", "diff/.dockerenv", "diff/dev", "diff/etc/hosts", "diff/etc/mtab"] {
+        note(format!("init/{file}"), init.join(file));
+    }
+    note("work/work".to_owned(), layer.join("work/work"));
+    let containers = world.root(ROOT).join("containers");
+    for file in ["", "config.v2.json", "checkpoints"] {
+        note(format!("container/{file}"), containers.join(id).join(file));
+    }
+    for dir in ["..", ".", "containers", "image", "overlay2", "overlay2/l"] {
+        note(dir.to_owned(), world.root(ROOT).join(dir));
+    }
+    owners
+}
+
+/// What both tools have to say in the same words.
+fn shown(tool: &impl Tool) -> Vec<String> {
+    let mut lines = tool.lines(&["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}"]);
+    lines.sort();
+    for name in ["ours", "theirs"] {
+        lines.push(tool.run(&["inspect", "--format", "{{.State.ExitCode}} {{.GraphDriver.Data}}", name]));
+        lines.extend(tool.lines(&["diff", name]));
+    }
+    lines
+}
+
+fn remapped_containers_are_the_same_to_both(plain: &World) {
+    let world = &World::remapped(plain.docker.clone(), USER);
+    give_ids(world);
+    let archive = world.path("images.tar");
+    fs::write(&archive, Fixture::Classic.saved()).unwrap();
+    world.layercake(&["load", "--input", archive.to_str().unwrap()]);
+    let run = |name: &'static str| ["run", "--network", "none", "--name", name, BASE, "/bin/do"];
+    let program = ["put", "/srv/written", "x", ",", "out", "done"];
+    assert_eq!(world.layercake(&[&run("ours")[..], &program].concat()), "done\n");
+    let daemon = world.start();
+    let args = [&run("theirs")[3..], &program].concat();
+    let Some(said) = daemon.run_container(&args) else { return };
+    assert_eq!(said, "done\n");
+    daemon.docker(&["commit", "theirs", "witness/theirs:1"]);
+    daemon.docker(&["commit", "ours", "witness/ours:1"]);
+    assert_eq!(daemon.docker(&["start", "--attach", "ours"]), "done\n");
+    let theirs = shown(&daemon);
+    daemon.stop();
+    assert_eq!(shown(world), theirs);
+    assert_eq!(owners(world, "ours"), owners(world, "theirs"));
+    world.layercake(&["check"]);
+    assert_eq!(world.layercake(&["start", "--attach", "theirs"]), "done\n");
+    for image in ["witness/theirs:1", "witness/ours:1"] {
+        let again = ["run", "--rm", "--network", "none", image, "/bin/do", "out", "again"];
+        assert_eq!(world.layercake(&again), "again\n");
+    }
+}
