@@ -1,6 +1,7 @@
 //! Sixteen processes at once on one store. Some of them are killed.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use engine::containers::ListContainers;
@@ -8,6 +9,7 @@ use engine::remove_image::RemoveImage;
 use engine::{Access, Engine};
 
 use crate::chance::Chance;
+use crate::volume::Volume;
 use crate::{child, shop, sound};
 
 const WRITERS: usize = 12;
@@ -19,15 +21,22 @@ const COMPLAINT: &str = "complaint: ";
 
 #[test]
 fn on_overlay2() {
-    gather("overlay2");
+    gather("overlay2", shop::temp().path());
 }
 
 #[test]
 fn on_vfs() {
-    gather("vfs");
+    gather("vfs", shop::temp().path());
 }
 
-fn gather(driver: &str) {
+#[test]
+fn on_btrfs() {
+    if let Some(volume) = Volume::btrfs("a crowd of processes on btrfs", "1G") {
+        gather("btrfs", volume.path());
+    }
+}
+
+fn gather(driver: &str, dir: &Path) {
     if !testkit::require_root("a crowd of processes") {
         return;
     }
@@ -35,9 +44,8 @@ fn gather(driver: &str) {
     let seconds = std::env::var("LAYERCAKE_TEST_SECONDS").ok().and_then(|text| text.parse().ok());
     let time = Duration::from_secs(seconds.unwrap_or(SECONDS));
     let mut chance = Chance::new(&format!("crowd::on_{driver}"));
-    let tmp = shop::temp();
     // The store is not there: all of them make it.
-    let root = tmp.path().join("root");
+    let root = dir.join("root");
     let mut start = |index: usize| {
         let (role, seed) = (if index < WRITERS { "writer" } else { "reader" }, chance.next());
         child::start("crowd::process", &[root.to_str().unwrap(), driver, role, &seed.to_string()])
@@ -50,7 +58,7 @@ fn gather(driver: &str) {
         said.extend(std::mem::replace(&mut crowd[index], start(index)).kill());
         killed += 1;
     }
-    std::fs::write(tmp.path().join("enough"), "").unwrap();
+    std::fs::write(dir.join("enough"), "").unwrap();
     said.extend(crowd.into_iter().flat_map(child::Process::join));
     let complaints: Vec<_> = said.iter().filter(|line| line.starts_with(COMPLAINT)).take(20).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
@@ -72,7 +80,7 @@ fn process() {
     let Some(job) = child::job() else { return };
     let [root, driver, role, seed] = &job[..] else { panic!("{job:?}") };
     let mut chance = Chance::of_seed(seed.parse().unwrap());
-    let root = std::path::Path::new(root);
+    let root = Path::new(root);
     let enough = root.parent().unwrap().join("enough");
     while !enough.exists() {
         let (what, result) = match role.as_str() {
@@ -96,7 +104,7 @@ fn is_expected(error: &engine::Error, role: &str) -> bool {
         || role == "writer" && in_the_way.iter().any(|part| text.contains(part))
 }
 
-fn write(root: &std::path::Path, driver: &str, chance: &mut Chance) -> (&'static str, engine::Result<()>) {
+fn write(root: &Path, driver: &str, chance: &mut Chance) -> (&'static str, engine::Result<()>) {
     let engine = match Engine::open(&shop::options(root, driver), Access::Write) {
         Ok(engine) => engine,
         Err(e) => return ("open", Err(e)),
@@ -126,7 +134,7 @@ fn commit(engine: &Engine, container: &str) -> engine::Result<()> {
 }
 
 /// All that readers do. What is gone by the time that it is looked at is no error of theirs.
-fn look(root: &std::path::Path, driver: &str) -> engine::Result<()> {
+fn look(root: &Path, driver: &str) -> engine::Result<()> {
     let engine = Engine::open(&shop::options(root, driver), Access::Read)?;
     for image in engine.list_images(true)? {
         gone(engine.inspect_image(&image.id))?;

@@ -46,6 +46,21 @@ impl Volume {
         Some(Self { path, _above: Some(Box::new(above)), _dir: dir })
     }
 
+    /// A btrfs of this size, in memory where possible.
+    pub fn btrfs(what: &str, size: &str) -> Option<Self> {
+        let above = Self::in_memory(what, &format!("size={size}"))?;
+        let image = above.path.join("image");
+        let dir = super::shop::temp();
+        let path = dir.path().join("volume");
+        std::fs::create_dir(&path).unwrap();
+        let (file, target) = (image.to_str().unwrap(), path.to_str().unwrap());
+        let made = run("truncate", &["-s", size, file])
+            .and_then(|()| run("mkfs.btrfs", &["-q", file]))
+            .and_then(|()| run("mount", &["-o", "loop", file, target]));
+        made.map_err(|why| testkit::machine::skip(what, &why)).ok()?;
+        Some(Self { path, _above: Some(Box::new(above)), _dir: dir })
+    }
+
     /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.path
