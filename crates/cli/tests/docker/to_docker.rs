@@ -11,7 +11,7 @@ use crate::world::World;
 
 witnessed! {
     every_form_of_an_archive_is_the_same_image_to_docker everything_made_by_layercake_is_dockers
-    everything_made_by_layercake_on_btrfs_is_dockers
+    everything_made_by_layercake_on_btrfs_is_dockers a_size_limit_on_btrfs_holds_whoever_writes
 }
 
 /// Docker loads what it had saved; we load that, and the same as an OCI archive and as a directory.
@@ -109,6 +109,40 @@ fn everything_made_by_layercake_is_dockers(world: &World) {
 
 fn everything_made_by_layercake_on_btrfs_is_dockers(world: &World) {
     everything_made_by_layercake_is_dockers(&World::on_btrfs(world.docker.clone()));
+}
+
+/// A container of either, filled by the other.
+fn a_size_limit_on_btrfs_holds_whoever_writes(world: &World) {
+    let world = World::on_btrfs(world.docker.clone());
+    let [archive, big, small] = ["images.tar", "big", "small"].map(|name| world.path(name));
+    fs::write(&archive, Fixture::Classic.saved()).unwrap();
+    fs::write(&big, vec![7; 24 << 20]).unwrap();
+    fs::write(&small, "fits").unwrap();
+    world.layercake(&["load", "--input", archive.to_str().unwrap()]);
+    world.layercake(&["create", "--name", "ours", "--storage-opt", "size=16m", BASE, "/bin/do"]);
+    let daemon = world.start();
+    daemon.docker(&["create", "--name", "theirs", "--storage-opt", "size=16m", BASE, "/bin/do"]);
+    let limit = |tool: &dyn Fn(&str) -> serde_json::Value| {
+        ["ours", "theirs"].map(|name| tool(name)["HostConfig"]["StorageOpt"]["size"].clone())
+    };
+    assert_eq!(limit(&|name| daemon.inspect("container", name)), ["16m", "16m"]);
+    for name in ["ours", "theirs"] {
+        let to = |path: &str| format!("{name}:/srv/{path}");
+        let refused = daemon.try_docker(&["cp", big.to_str().unwrap(), &to("big")]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("disk quota exceeded"), "{name}: {said}");
+    }
+    daemon.docker(&["create", "--name", "other", BASE, "/bin/do"]);
+    daemon.docker(&["cp", big.to_str().unwrap(), "other:/srv/big"]);
+    daemon.docker(&["rm", "ours", "theirs"]);
+    daemon.docker(&["create", "--name", "theirs", "--storage-opt", "size=16m", BASE, "/bin/do"]);
+    daemon.stop();
+    world.layercake(&["cp", small.to_str().unwrap(), "theirs:/srv/small"]);
+    let said = world.layercake_fails(&["cp", big.to_str().unwrap(), "theirs:/srv/big"]);
+    assert!(said.to_lowercase().contains("quota exceeded"), "{said}");
+    assert_eq!(world.names("btrfs/quotas").len(), 2, "of the container and its init layer");
+    world.layercake(&["rm", "theirs", "other"]);
+    assert!(world.names("btrfs/quotas").is_empty());
 }
 
 /// Images that were loaded, tagged and committed; containers that were only created, and one that was changed.
