@@ -66,7 +66,7 @@ const SUITES: &[Suite] = &[
         what: "project quotas, all of it",
         package: "layercake-drivers",
         target: "it",
-        arguments: &["overlay2::quota::", "overlay2::backing::"],
+        arguments: &["overlay2::quota::", "overlay2::backing::", "vfs::a_full_container"],
         zfs: false,
         passes: &[Pass::Long],
     },
