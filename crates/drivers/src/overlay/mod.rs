@@ -12,6 +12,7 @@
 //! - A link that would be one too many for the file system becomes a copy; Docker fails.
 
 mod check;
+mod compare;
 mod layer;
 mod merge;
 mod mount;
@@ -32,6 +33,7 @@ use crate::prerequisite::require_kernel;
 use crate::stacked::Union;
 use crate::whole::layer_name;
 use crate::{Error, Finding, Result, Stage, Stamp, Swept, Unmet, aside, backing};
+use compare::Copied;
 use layer::{Form, Layer, MERGED, ROOT, UPPER, WORK};
 
 const NAME: &str = "overlay";
@@ -123,7 +125,10 @@ impl LegacyOverlay {
             (Form::Tree(root), None) => Compared::Trees(root, None),
             (Form::Tree(root), Some(parent)) => Compared::Trees(root, Some(self.whole_tree(parent)?)),
             (Form::Upper { upper, lower }, Some(parent)) if lower != *parent => {
-                Compared::UpperOnUpper(upper, self.view(None, parent)?)
+                let parent = self.published(parent)?;
+                let (view, below) = (self.view_of(None, &layer)?, self.view_of(None, &parent)?);
+                let origin = parent.form()?.into_files();
+                Compared::Copy(Copied { upper, view, origin, below })
             }
             (Form::Upper { upper, lower }, _) => {
                 let below = self.lower_tree(None, &layer, &lower)?;
@@ -143,8 +148,8 @@ enum Compared {
     Trees(Root, Option<stage::Whole>),
     /// An upper directory, and the tree right below it: all that is in it is a change.
     Upper(Root, Lowers),
-    /// An upper directory that began as a copy of its parent's, and the parent's view.
-    UpperOnUpper(Root, Lowers),
+    /// An upper directory that began as a copy of its parent's.
+    Copy(Copied),
 }
 
 impl Driver for LegacyOverlay {
@@ -240,9 +245,8 @@ impl Driver for LegacyOverlay {
             Compared::Trees(root, below) => {
                 changeset::changes::tree_changes(&root, below.as_ref().map(stage::Whole::root).transpose()?)?
             }
-            Compared::Upper(upper, below) | Compared::UpperOnUpper(upper, below) => {
-                changeset::changes::upper_changes(&upper, &below, self.marks())?
-            }
+            Compared::Upper(upper, below) => changeset::changes::upper_changes(&upper, &below, self.marks())?,
+            Compared::Copy(copied) => copied.changes(self.marks())?,
         })
     }
 
@@ -253,9 +257,8 @@ impl Driver for LegacyOverlay {
                 changeset::diff::write_tree_diff(&root, below.root()?, out)?
             }
             Compared::Upper(upper, _) => changeset::diff::write_upper(&upper, self.marks(), out)?,
-            Compared::UpperOnUpper(upper, below) => {
-                let changes = changeset::changes::upper_changes(&upper, &below, self.marks())?;
-                changeset::diff::write_changes(&upper, changes, out)?
+            Compared::Copy(copied) => {
+                changeset::diff::write_changes(&copied.upper, copied.changes(self.marks())?, out)?
             }
         })
     }
@@ -263,9 +266,8 @@ impl Driver for LegacyOverlay {
     fn usage(&self, id: &CacheId, parent: Option<&CacheId>) -> Result<u64> {
         match self.compared(id, parent)? {
             Compared::Trees(root, None) | Compared::Upper(root, _) => Ok(tree::size(root)?),
-            Compared::Trees(root, Some(_)) | Compared::UpperOnUpper(root, _) => {
-                stage::size_of(&root, &self.changes(id, parent)?)
-            }
+            Compared::Trees(root, Some(_)) => stage::size_of(&root, &self.changes(id, parent)?),
+            Compared::Copy(copied) => stage::size_of(&copied.upper, &copied.changes(self.marks())?),
         }
     }
 

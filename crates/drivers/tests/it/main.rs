@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // clippy knows tests only by their attribute, not their helpers
 
 mod btrfs;
+mod crash;
 mod devicemapper;
 mod overlay;
 mod overlay2;

@@ -1,7 +1,6 @@
 //! The driver `overlay2`.
 
 mod backing;
-mod crash;
 mod damage;
 mod docker;
 mod kernel;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use drivers::suite::{Bench, Builder, run};
-use drivers::{Config, Driver};
+use drivers::suite::{Bench, Builder, Open, run};
+use drivers::{Aufs, Config, Driver, LegacyOverlay, Overlay2};
 use model::CacheId;
 use sys::record::Op;
 
@@ -46,14 +46,14 @@ fn replay(op: &Op, root: &Path, copy: &Path) {
 }
 
 /// For each moment of `ops`: a data root as it stood before, changed up to there, and opened anew.
-fn each_moment(ops: &[Op], root: &Path, before: &Path, check: impl Fn(&dyn Driver, usize)) {
-    assert!(ops.len() >= 3, "too little was recorded: {ops:?}");
+fn each_moment(open: Open, ops: &[Op], root: &Path, before: &Path, check: impl Fn(&dyn Driver, usize)) {
+    assert!(ops.len() >= 2, "too little was recorded: {ops:?}");
     for until in 0..=ops.len() {
         let tmp = tempfile::tempdir().unwrap();
         let copy = tmp.path().join("root");
         assert!(Command::new("cp").arg("-a").args([before, &copy]).status().unwrap().success());
         ops[..until].iter().for_each(|op| replay(op, root, &copy));
-        check(&*super::open(&Config::new(&copy)).unwrap(), until);
+        check(&*open(&Config::new(&copy)).unwrap(), until);
     }
 }
 
@@ -80,10 +80,9 @@ fn recovers(driver: &dyn Driver, recorded: &[(CacheId, Option<CacheId>)]) {
     }
 }
 
-#[test]
-fn while_publishing() {
+fn while_publishing(open: Open) {
     let _one = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
-    run("while_publishing", super::open, |bench: &Bench| {
+    run("while_publishing", open, |bench: &Bench| {
         let base = bench.layer(None, Builder::new().file("file", "x"));
         let stage = bench.driver.stage().unwrap();
         let one = bench.stage(&stage, Some(&base), &Builder::new().file("one", "x").build()).unwrap();
@@ -94,7 +93,7 @@ fn while_publishing() {
         let root = &bench.config.root;
         let ops = record(root, || bench.driver.publish(&stage, &[one.clone(), two.clone()]).unwrap());
         let last = ops.len();
-        each_moment(&ops, root, &before, |driver, until| {
+        each_moment(open, &ops, root, &before, |driver, until| {
             // What is published is complete but perhaps for its short name.
             let published = driver.list().unwrap().len();
             let mut recorded = vec![(base.clone(), None)];
@@ -107,10 +106,9 @@ fn while_publishing() {
     });
 }
 
-#[test]
-fn while_discarding() {
+fn while_discarding(open: Open) {
     let _one = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
-    run("while_discarding", super::open, |bench: &Bench| {
+    run("while_discarding", open, |bench: &Bench| {
         let base = bench.layer(None, Builder::new().file("file", "x"));
         let top = bench.layer(Some(&base), Builder::new().dir("dir").file("dir/one", "x"));
         let before = tempfile::tempdir().unwrap();
@@ -121,6 +119,30 @@ fn while_discarding() {
             bench.driver.discard(&top).unwrap();
             bench.driver.sweep().unwrap();
         });
-        each_moment(&ops, root, &before, |driver, _| recovers(driver, &[(base.clone(), None)]));
+        each_moment(open, &ops, root, &before, |driver, _| recovers(driver, &[(base.clone(), None)]));
     });
+}
+
+macro_rules! crashes {
+    ($($driver:ident $open:expr;)*) => {
+        $(mod $driver {
+            use super::*;
+
+            #[test]
+            fn publishing() {
+                while_publishing($open);
+            }
+
+            #[test]
+            fn discarding() {
+                while_discarding($open);
+            }
+        })*
+    };
+}
+
+crashes! {
+    overlay2 |config| Ok(Box::new(Overlay2::open(config)?));
+    overlay |config| Ok(Box::new(LegacyOverlay::open(config)?));
+    aufs |config| Ok(Box::new(Aufs::open(config)?));
 }
