@@ -153,7 +153,7 @@ pub trait Driver: Send + Sync {
     /// Whether the layer is published.
     fn exists(&self, id: &CacheId) -> Result<bool>;
 
-    /// All published layers, in no order. Reads one directory, not the layers.
+    /// All published layers, in no order. Reads a directory or two, not the layers.
     fn list(&self) -> Result<Vec<CacheId>>;
 
     /// Makes an image's layer of a published writable one, which is unmounted and will not be mounted for writing again.

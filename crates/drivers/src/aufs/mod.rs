@@ -7,7 +7,7 @@
 //!   diff/<id>/             the layer's own files, deletions as `.wh.NAME` and `.wh..wh..opq`
 //!   mnt/<id>/              where it is mounted
 //!   {diff,mnt}/<id>-removing   what Docker had not removed when it was stopped
-//!   .layercake/work/<id>/  the union's work directory of a writable layer
+//!   .layercake/writable/<id>/work/  the union's work directory of a layer that was mounted for writing
 //! ```
 //!
 //! A writable layer has its deletions in the same form: the union writes them so. Names that begin with `.wh..wh.` at the

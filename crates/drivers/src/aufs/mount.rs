@@ -1,6 +1,5 @@
 //! Mounting and unmounting.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use model::CacheId;
@@ -9,7 +8,7 @@ use sys::mount::Branch;
 use sys::{Errno, dir, meta};
 
 use super::layer::Layer;
-use super::stage::WORK;
+use super::stage::{WORK, WRITABLE};
 use super::{Aufs, DIFF, MNT, layer_name};
 use crate::driver::Access;
 use crate::fuse_overlayfs::UserUnion;
@@ -41,12 +40,11 @@ impl Aufs {
         match access {
             Access::Read => lowers.push(own),
             Access::Write => {
-                let name = layer_name(&layer.id)?;
-                let mut work = dir::ensure(&self.home, OsStr::new(aside::NAME), 0o700)?;
-                for (name, mode) in [(OsStr::new(WORK), 0o700), (name, 0o710)] {
-                    work = dir::ensure(&work, name, mode)?;
+                let path = work_path(&layer.id)?;
+                let mut work = dir::reopen(&self.home)?;
+                for name in &path {
+                    work = dir::ensure(&work, name, 0o700)?;
                 }
-                let path = Path::new(aside::NAME).join(WORK).join(name);
                 upper = Some((own, self.branch(path, layer, Damage::NoWork)?));
             }
         }
@@ -73,7 +71,7 @@ impl Aufs {
 
     /// Unmounts, and says whether there was a mount; the caller holds the layer's lock.
     pub(super) fn end_mount(&self, id: &CacheId) -> Result<bool> {
-        let work = self.path.join(aside::NAME).join(WORK).join(layer_name(id)?);
+        let work = self.path.join(work_path(id)?);
         let has_ended = || match dir::open_path(&work) {
             Ok(work) => UserUnion::has_ended(&work),
             Err(e) if e.is_not_found() => Ok(true),
@@ -101,4 +99,9 @@ impl Aufs {
             }
         }
     }
+}
+
+/// Where the union's work directory of a layer is in the home.
+fn work_path(id: &CacheId) -> Result<PathBuf> {
+    Ok(Path::new(aside::NAME).join(WRITABLE).join(layer_name(id)?).join(WORK))
 }

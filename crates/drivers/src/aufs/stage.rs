@@ -6,14 +6,16 @@ use std::path::PathBuf;
 
 use changeset::{Lowers, Pending};
 use model::CacheId;
-use sys::{OwnedFd, atomic, dir, tree};
+use sys::{Errno, OwnedFd, atomic, dir, tree};
 
 use super::layer::{Layer, Place, list_text};
 use super::{Aufs, DIFF, LAYERS, NAME, REMOVING, layer_name};
 use crate::driver::{Driver, LayerKind};
 use crate::{Error, Result, Stage, aside};
 
-/// The directory of work directories, beside the stages.
+/// Beside the stages: what belongs to writable layers and is not Docker's.
+pub(super) const WRITABLE: &str = "writable";
+/// In the directory of such a layer: the union's work directory, on which its server holds a lock.
 pub(super) const WORK: &str = "work";
 
 impl Aufs {
@@ -121,11 +123,18 @@ impl Aufs {
         };
         self.end_mount(id)?;
         self.bury(&self.diff, name)?;
-        if let Some(work) = self.work_dirs()? {
-            self.bury(&work, name)?;
+        if let Some(writable) = self.writable()? {
+            self.bury(&writable, name)?;
         }
-        self.bury(&self.mnt, name)?;
-        Ok(dir::unlink(&self.layers, name)?)
+        match dir::rmdir(&self.mnt, name) {
+            Err(e) if e.errno == Errno::NOENT => {}
+            Err(e) if matches!(e.errno, Errno::NOTEMPTY | Errno::NOTDIR) => self.bury(&self.mnt, name)?,
+            other => other?,
+        }
+        match dir::unlink(&self.layers, name) {
+            Err(e) if !e.is_not_found() => Err(e.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Moves something to the trash, if it is there.
@@ -136,11 +145,11 @@ impl Aufs {
         }
     }
 
-    /// The directory of work directories, if there is one.
-    fn work_dirs(&self) -> Result<Option<OwnedFd>> {
+    /// The directory of what belongs to writable layers, if there is one.
+    fn writable(&self) -> Result<Option<OwnedFd>> {
         let Ok(beside) = dir::open(&self.home, OsStr::new(aside::NAME)) else { return Ok(None) };
-        match dir::open(&beside, OsStr::new(WORK)) {
-            Ok(work) => Ok(Some(work)),
+        match dir::open(&beside, OsStr::new(WRITABLE)) {
+            Ok(writable) => Ok(Some(writable)),
             Err(e) if e.is_not_found() => Ok(None),
             Err(e) => Err(e.into()),
         }
@@ -156,13 +165,13 @@ impl Aufs {
         Ok(false)
     }
 
-    /// Moves to the trash what Docker was about to remove, and mount points and work directories of layers that are no
+    /// Moves to the trash what Docker was about to remove, and what belonged to layers that are no
     /// more, which a power cut can leave.
     pub(super) fn bury_leftovers(&self) -> Result<()> {
-        let work = self.work_dirs()?;
+        let writable = self.writable()?;
         // Before the lists of ancestors: what comes to be meanwhile has its list first.
         let mut found = Vec::new();
-        for dir in [Some(&self.mnt), work.as_ref()].into_iter().flatten() {
+        for dir in [Some(&self.mnt), writable.as_ref()].into_iter().flatten() {
             found.push((dir, dir::list(dir)?));
         }
         let known: HashSet<OsString> = dir::list(&self.layers)?.into_iter().map(|entry| entry.name).collect();

@@ -139,7 +139,7 @@ fn probes_leave_nothing_behind() {
 #[test]
 fn opening_a_root_for_the_second_time_changes_nothing() {
     let (tmp, config) = root(&[]);
-    let always = ["overlay2", "fuse-overlayfs", "vfs"];
+    let always = ["overlay2", "fuse-overlayfs", "aufs", "overlay", "vfs"];
     always.iter().for_each(|name| drop(open(name, &config).unwrap()));
     let modified = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
     let before = modified(tmp.path());
@@ -165,6 +165,8 @@ fn options_have_docker_s_error_texts() {
             "strconv.ParseBool: parsing \"yes\": invalid syntax",
         ),
         ("fuse-overlayfs", "overlay2.size=1", "fuse-overlayfs: unknown option overlay2.size"),
+        ("aufs", "overlay2.size=1", "aufs: unknown option overlay2.size"),
+        ("overlay", "Overlay.Size=1", "overlay: unknown option overlay.size"),
         ("vfs", "overlay2.size=1", "unknown option overlay2.size for vfs"),
         ("vfs", "Size=0", "unknown option Size for vfs"),
         ("vfs", "vfs.xattrs=yes", "vfs.xattrs=yes: the only value is i_want_broken_containers"),
