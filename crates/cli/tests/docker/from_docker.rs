@@ -23,7 +23,7 @@ const CHANGES: &str = "put /etc/conf/added added , add /etc/conf/a again , rm /e
     put /new/f f , ln /new/f /new/g , sym f /new/s , rm /srv/old/deep/3 , rmdir /srv/old/deep , mkdir /srv/old/deep , \
     put /srv/old/deep/4 four , chmod 0600 /etc/conf/d";
 
-fn everything_made_by_docker_is_layercakes(world: &World) {
+pub fn everything_made_by_docker_is_layercakes(world: &World) {
     let daemon = world.start();
     let runs = make_everything(&daemon);
     let names = [BASE, APP, "witness/built:1", "witness/committed:1"];

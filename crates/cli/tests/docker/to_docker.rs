@@ -78,7 +78,7 @@ pub fn layer_records(world: &World) -> BTreeMap<String, [String; 3]> {
     world.names(&layers).into_iter().map(record).collect()
 }
 
-fn everything_made_by_layercake_is_dockers(world: &World) {
+pub fn everything_made_by_layercake_is_dockers(world: &World) {
     make_everything(world);
     let ours = ask(world);
     let daemon = world.start();

@@ -10,6 +10,7 @@ mod df;
 mod docker;
 mod export;
 mod images;
+mod other_drivers;
 mod prune;
 mod remove_image;
 mod volumes;
