@@ -1,7 +1,5 @@
 //! `kill -9` of a process that makes and discards layers, at any moment: what it published is whole, what it discarded
-//! or never published goes with the next sweep. A test binary of its own, for it starts processes.
-
-#![allow(clippy::unwrap_used, clippy::panic)] // clippy knows tests only by their attribute, not their helpers
+//! or never published goes with the next sweep.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -63,7 +61,7 @@ struct Said {
 /// Lets a process work for a while, and kills it.
 fn kill_once(name: &str, bench: &Bench, after: Duration) -> Said {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "at_work", "--ignored", "--nocapture"]);
+    command.args(["--exact", "killed::at_work", "--ignored", "--nocapture"]);
     command.env(JOB, format!("{name} {}", bench.config.root.display()));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
