@@ -1,5 +1,9 @@
 //! From start to end.
 
+use std::io::{BufRead, BufReader};
+use std::sync::mpsc;
+use std::time::Duration;
+
 use crate::world::everywhere;
 
 #[test]
@@ -120,13 +124,22 @@ fn several_commands_at_once_agree() {
         let mut following = world.command(&["logs", "-f", "c1"]);
         let following = following.stdout(std::process::Stdio::piped()).spawn().unwrap();
         let mut attached = world.command(&["attach", "--no-stdin", "c1"]);
-        let attached = attached.stdout(std::process::Stdio::piped()).spawn().unwrap();
-        world.ok(&["exec", "c1", "sh", "-c", "echo both > /proc/1/fd/1"]);
+        let mut attached = attached.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(attached.stdout.take().unwrap()).lines();
+        let (sender, seen) = mpsc::channel();
+        std::thread::spawn(move || lines.for_each(|line| sender.send(line.unwrap()).unwrap()));
+        // Only what it shows tells that it is attached.
+        let mut written = 0;
+        while seen.recv_timeout(Duration::from_millis(200)).is_err() {
+            world.ok(&["exec", "c1", "sh", "-c", "echo both > /proc/1/fd/1"]);
+            written += 1;
+        }
         world.ok(&["stop", "c1"]);
         assert_eq!(waiting.wait_with_output().unwrap().stdout, b"3\n");
-        assert_eq!(following.wait_with_output().unwrap().stdout, b"ready\nboth\nbye\n");
-        let attached = attached.wait_with_output().unwrap();
-        assert!(attached.stdout.ends_with(b"bye\n"), "{attached:?}");
-        assert_eq!(attached.status.code(), Some(3));
+        let followed = String::from_utf8(following.wait_with_output().unwrap().stdout).unwrap();
+        assert_eq!(followed, format!("ready\n{}bye\n", "both\n".repeat(written)));
+        let attached = attached.wait().unwrap();
+        assert_eq!(seen.iter().last().as_deref(), Some("bye"));
+        assert_eq!(attached.code(), Some(3));
     });
 }
