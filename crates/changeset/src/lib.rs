@@ -47,7 +47,7 @@ pub mod lowers;
 pub mod regenerate;
 pub mod verify;
 
-pub use apply::{Applied, Applier, ApplyLimits, ApplyOptions, Pending};
+pub use apply::{Applied, Applier, ApplyLimits, ApplyOptions, Donor, Pending, Taken};
 pub use changes::{Change, ChangeKind};
 pub use diff::DiffStats;
 pub use error::{EntryFault, Error, Result};

@@ -29,6 +29,7 @@ mod error;
 mod finding;
 mod fuse_overlayfs;
 mod mountpoint;
+mod nothing;
 mod overlay;
 mod overlay2;
 mod prerequisite;
@@ -53,7 +54,9 @@ pub use fuse_overlayfs::{FuseOverlayfs, Server};
 pub use overlay::LegacyOverlay;
 pub use overlay2::Overlay2;
 pub use prerequisite::{Prerequisite, Unmet, backing_file_systems};
-pub use select::{Choice, Refusal, Selected, Why, is_known, names, open, prior_states, probe, select};
+pub use select::{
+    Choice, Refusal, Selected, Why, is_known, names, nothing, open, prior_states, probe, select,
+};
 pub use stacked::Stacked;
 pub use stamp::Stamp;
 pub use vfs::Vfs;

@@ -10,6 +10,7 @@ use std::fmt;
 use sys::dir;
 
 use crate::config::Config;
+use crate::nothing::Nothing;
 use crate::prerequisite::Unmet;
 use crate::{Aufs, Btrfs, DeviceMapper, Driver, Error, FuseOverlayfs, LegacyOverlay, Overlay2, Result, Vfs};
 
@@ -187,6 +188,16 @@ pub fn open(name: &str, config: &Config) -> Result<Box<dyn Driver>> {
 /// [`Error::UnknownDriver`].
 pub fn probe(name: &str, config: &Config) -> Result<Result<(), Unmet>> {
     Ok((Known::find(name)?.probe)(config))
+}
+
+/// Stands for the driver of that name in a data root that has nothing of it, without making anything there.
+///
+/// # Errors
+/// [`Error::UnknownDriver`].
+pub fn nothing(name: &str, config: &Config) -> Result<Selected> {
+    let name = Known::find(name)?.name;
+    let choice = Choice { driver: name, why: Why::Asked, refused: Vec::new() };
+    Ok(Selected { driver: Box::new(Nothing::new(name, &config.root)), choice })
 }
 
 /// The drivers that have something in the data root already. An empty directory does not count.

@@ -248,7 +248,7 @@ fn command(config: &ContainerConfig) -> Result<(String, Vec<String>)> {
     Ok((path, words))
 }
 
-fn size_option(host: &HostConfig) -> Result<Option<u64>> {
+pub(crate) fn size_option(host: &HostConfig) -> Result<Option<u64>> {
     let mut size = None;
     for (key, value) in &host.storage_opt {
         match key.to_ascii_lowercase().as_str() {

@@ -106,6 +106,8 @@ impl Engine {
                 "a Docker daemon{pid} is running on this data root: it can be read, not changed"
             ));
         }
+        let migration = store::Migration::peek(self.store.path())?;
+        warnings.extend(migration.map(|record| record.advice()));
         Ok(warnings)
     }
 }

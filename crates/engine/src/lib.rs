@@ -35,6 +35,7 @@ pub mod import;
 pub mod info;
 pub mod inspect;
 pub mod load;
+pub mod migrate;
 pub mod mount;
 pub mod prune;
 pub mod pull;

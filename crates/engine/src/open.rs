@@ -24,11 +24,22 @@ impl Engine {
         let shift = options.remap.as_ref().map(crate::remap::shift).transpose()?;
         let root = crate::remap::root(&base, options.remap.as_ref());
         match access {
-            Access::Write => crate::remap::make(&base, &root, options.remap.as_ref())?,
+            Access::Write => {
+                crate::remap::make(&base, &root, options.remap.as_ref())?;
+                store::Migration::complete(&root)?;
+            }
             Access::Read => require_data(&root, options.driver.as_deref())?,
         }
         let config = Config { shift, ..driver_config(&root, options)? };
-        let drivers::Selected { driver, choice } = drivers::select(options.driver.as_deref(), &config)?;
+        let switched = store::Migration::chosen(&root)?;
+        let chosen = options.driver.as_deref().or(switched.as_deref());
+        let drivers::Selected { driver, choice } = match chosen {
+            // Opening a driver makes its part of the data root.
+            Some(name) if access == Access::Read && !has_data(&root, name)? => {
+                drivers::nothing(name, &config)?
+            }
+            _ => drivers::select(chosen, &config)?,
+        };
         if config.shift.is_some() && !driver.shifts_owners() {
             let name = driver.name();
             return Err(Error::invalid(format!(
@@ -142,23 +153,31 @@ impl Engine {
     }
 }
 
-/// For reading, the chosen driver's part of the root must be there: opening a driver makes it.
+/// The drivers that have something in the data root.
+fn data_of(root: &Path) -> Result<Vec<String>> {
+    let mut have = DataRoot::drivers(root)?;
+    have.retain(|name| root.join(name).is_dir());
+    Ok(have)
+}
+
+fn has_data(root: &Path, driver: &str) -> Result<bool> {
+    Ok(data_of(root)?.iter().any(|name| name == driver))
+}
+
+/// For reading, somebody's part of the root must be there. A driver that has none shows an empty store, as after a change
+/// of the driver in Docker.
 fn require_data(root: &Path, driver: Option<&str>) -> Result<()> {
     // An unknown name has an error of its own, which is the driver's to tell.
     if driver.is_some_and(|name| !drivers::is_known(name)) {
         return Ok(());
     }
-    let mut have = DataRoot::drivers(root)?;
-    have.retain(|name| root.join(name).is_dir());
+    let have = data_of(root)?;
     let Some(first) = have.first() else {
         return Err(store::Error::NoDataRoot(root.to_owned()).into());
     };
     let root = root.display();
     match driver {
-        Some(name) if have.iter().any(|known| known == name) => Ok(()),
-        Some(name) => {
-            Err(Error::invalid(format!("the data root {root} has nothing of the storage driver {name}")))
-        }
+        Some(_) => Ok(()),
         // As in Docker, data of vfs does not choose the driver (moby.md §10.1).
         None if have == ["vfs"] => Err(Error::invalid(format!(
             "the data root {root} has data of {first} only: use --storage-driver {first}"

@@ -48,6 +48,13 @@ pub enum Error {
         pid: Option<u32>,
     },
 
+    /// A migration to another storage driver stands in the way; the text says what to do.
+    #[error("{0}")]
+    Migrating(String),
+    /// The store has been moved to another storage driver since it was opened.
+    #[error("the data root {} has been migrated to another storage driver meanwhile: try again", .0.display())]
+    Migrated(PathBuf),
+
     /// The layer is not in the store.
     #[error("layer does not exist: {0}")]
     NoLayer(ChainId),

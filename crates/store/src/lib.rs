@@ -22,6 +22,8 @@
 //! | [`Blobs`] | compressed blobs that were kept | `layercake/blobs` |
 //! | [`BuildCache`] | which step of a build made which layer | `layercake/build` |
 //!
+//! A [`Migration`] leads from one storage driver to another.
+//!
 //! # How a change is made
 //!
 //! 1. [`DataRoot::begin`] gives a [`Work`]: a private directory, locked by this process, for everything that is not
@@ -52,6 +54,7 @@ mod finding;
 mod generation;
 mod images;
 mod layers;
+mod migration;
 mod mounts;
 mod owner;
 mod references;
@@ -77,6 +80,7 @@ pub use error::{Error, Result};
 pub use finding::{Damage, Finding, Subject};
 pub use images::{Images, StagedImage};
 pub use layers::{LayerRecord, Layers, Published, RemovingLayer, StagedLayer};
+pub use migration::{Migration, MigrationRecord, MigrationState, Side};
 pub use mounts::{MountRecord, Mounts, StagedMount};
 pub use references::{References, Repositories};
 pub use root::{DataRoot, Mode};

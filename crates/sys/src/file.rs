@@ -147,6 +147,19 @@ pub fn copy(from: impl AsFd, to: impl AsFd, size: u64) -> Result<()> {
     Ok(())
 }
 
+/// Gives the empty file `to` the content of `from`, `size` bytes, by sharing its blocks. `false` if the file systems
+/// cannot.
+pub fn share(from: impl AsFd, to: impl AsFd, size: u64) -> Result<bool> {
+    match rfs::ioctl_ficlone(&to, &from) {
+        Ok(()) => {
+            record_copy(&from, &to, size);
+            Ok(true)
+        }
+        Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOTTY | Errno::NOSYS) => Ok(false),
+        Err(e) => Err(e).at_fd("clone", &from),
+    }
+}
+
 fn copy_extent(from: impl AsFd, to: impl AsFd, offset: u64, len: u64) -> Result<()> {
     let (mut off_in, mut off_out, end) = (offset, offset, offset + len);
     while off_in < end {

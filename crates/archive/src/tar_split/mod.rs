@@ -26,7 +26,7 @@ use std::io::{BufReader, Read, Write};
 
 use flate2::GzBuilder;
 use flate2::bufread::MultiGzDecoder;
-use flate2::write::GzEncoder;
+pub use flate2::write::GzEncoder;
 
 pub(crate) use clean::clean;
 pub use packer::Packer;

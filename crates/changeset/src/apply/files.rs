@@ -21,6 +21,8 @@ pub(super) struct OpenFile {
     wanted: Wanted,
     group: Option<u32>,
     sparse: Option<Sparse>,
+    /// Its content is there already.
+    filled: bool,
 }
 
 /// Where the next byte of a sparse file belongs.
@@ -34,6 +36,9 @@ struct Sparse {
 
 impl OpenFile {
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        if self.filled {
+            return Ok(());
+        }
         let Some(sparse) = &mut self.sparse else { return Ok(file::write_all(&self.fd, bytes)?) };
         while !bytes.is_empty() {
             // The parser has checked that the extents add up to the payload.
@@ -87,11 +92,38 @@ impl Applier {
     pub(super) fn make_file(&mut self, dir: &Dir, name: &OsStr, entry: &Entry) -> Result<(), EntryError> {
         self.claim(dir, name, Made::Other)?;
         let wanted = Wanted::of(entry);
-        let fd = self.create(dir, name, || sys::dir::create_file(&dir.fd, name, wanted.mode))?;
         self.size = self.size.saturating_add(entry.file_size());
+        if self.link_donors(dir, name, entry, &wanted)? {
+            self.taken.linked += entry.file_size();
+            return Ok(());
+        }
+        let fd = self.create(dir, name, || sys::dir::create_file(&dir.fd, name, wanted.mode))?;
+        let filled = match &mut self.donor {
+            Some(donor) => donor.clone_into(entry, &fd)?,
+            None => false,
+        };
+        self.taken.cloned += if filled { entry.file_size() } else { 0 };
         let sparse = entry.sparse.clone().map(|map| Sparse { map, extent: 0, done: 0 });
-        self.file = Some(OpenFile { fd, path: entry.path.clone(), wanted, group: dir.group, sparse });
+        self.file = Some(OpenFile { fd, path: entry.path.clone(), wanted, group: dir.group, sparse, filled });
         Ok(())
+    }
+
+    /// Takes the donor's file itself, in the place of what a lower layer or a deletion has there.
+    fn link_donors(
+        &mut self,
+        dir: &Dir,
+        name: &OsStr,
+        entry: &Entry,
+        wanted: &Wanted,
+    ) -> Result<bool, EntryError> {
+        let Some(donor) = &mut self.donor else { return Ok(false) };
+        match donor.link(entry, wanted, &dir.fd, name) {
+            Err(e) if e.errno == sys::Errno::EXIST => {
+                sys::tree::remove(&dir.fd, name)?;
+                Ok(donor.link(entry, wanted, &dir.fd, name)?)
+            }
+            other => Ok(other?),
+        }
     }
 
     pub(super) fn make_symlink(&mut self, dir: &Dir, name: &OsStr, entry: &Entry) -> Result<(), EntryError> {

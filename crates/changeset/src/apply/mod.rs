@@ -9,9 +9,11 @@
 mod attributes;
 mod deletions;
 mod dirs;
+mod donor;
 mod files;
 mod pending;
 
+pub use donor::{Donor, Taken};
 pub use pending::{LowerLink, Pending};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -84,6 +86,8 @@ pub struct Applied {
     pub unsupported_xattrs: BTreeMap<String, u64>,
     /// Device nodes that were left out.
     pub skipped_devices: u64,
+    /// What a donor's files have made it unnecessary to write.
+    pub taken: Taken,
 }
 
 /// Applies one layer to a directory.
@@ -110,6 +114,8 @@ pub struct Applier {
     bytes: u64,
     entries: u64,
     skipped_devices: u64,
+    donor: Option<Donor>,
+    taken: Taken,
 }
 
 impl Applier {
@@ -132,9 +138,16 @@ impl Applier {
             bytes: 0,
             entries: 0,
             skipped_devices: 0,
+            donor: None,
+            taken: Taken::default(),
         };
         applier.touch_root()?;
         Ok(applier)
+    }
+
+    /// Takes the content of files from `donor` where that saves writing it.
+    pub fn take_from(&mut self, donor: Donor) {
+        self.donor = Some(donor);
     }
 
     /// Ends the layer: sets what directories get last, and checks what only the whole layer tells.
@@ -152,6 +165,7 @@ impl Applier {
             pending,
             unsupported_xattrs: self.attributes.unsupported,
             skipped_devices: self.skipped_devices,
+            taken: self.taken,
         })
     }
 
@@ -227,7 +241,7 @@ impl tar::Sink for Applier {
     fn data(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.file {
             Some(file) => file.write(bytes),
-            // Only a global header can have content that nobody wants.
+            // A global header's content, which nobody wants, or that of a file which a donor had.
             None => Ok(()),
         }
     }

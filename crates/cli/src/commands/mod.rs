@@ -81,6 +81,7 @@ pub mod start;
 pub mod stats;
 pub mod stop;
 pub mod system;
+pub mod system_migrate;
 pub mod system_prune;
 pub mod tag;
 pub mod top;

@@ -71,6 +71,7 @@ transcripts! {
     load,
     login beside registry::locked(),
     manifest beside registry::with_busybox(),
+    migrate,
     mistakes,
     mounts,
     prune,

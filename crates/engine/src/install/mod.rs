@@ -19,7 +19,7 @@ use store::{V2Metadata, Work};
 
 use crate::{Engine, Error, Result};
 
-pub(crate) use unpack::{Job, Unpacked};
+pub(crate) use unpack::{Job, Tee, Unpacked};
 
 /// An image to install. Nothing of it is trusted but its configuration.
 #[derive(Clone)]

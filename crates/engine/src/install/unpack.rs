@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 
 use archive::compress;
 use archive::tar::{self, Entry, Sink};
-use archive::tar_split::{self, Packer};
+use archive::tar_split::{self, GzEncoder, Packer};
 use changeset::{Applied, Applier};
 use drivers::Stage;
 use model::progress::{Phase, Progress};
@@ -71,9 +71,8 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Unpacked> {
         let applier = self.driver.applier(stage, job.cache_id, &self.unpack_options())?;
-        let record = tar_split::gzip(BufWriter::with_capacity(256 << 10, job.record));
         let (_, plain) = compress::open(job.archive.open()?, self.limits.decompress)?;
-        let mut layer = Tee { applier, packer: Packer::new(record) };
+        let mut layer = Tee::new(applier, job.record);
         let mut parser = tar::Parser::new(self.limits.tar);
         // The bytes that go through are those of the tar archive; of a compressed one there are more than `len`.
         let mut left = job.len.unwrap_or(u64::MAX);
@@ -90,9 +89,7 @@ impl Engine {
         {
             return Err(Error::WrongDiffId { name: job.name.to_owned(), expected, found: diff_id });
         }
-        let record = layer.packer.finish()?.finish().map_err(Error::io("write", "tar-split.json.gz"))?;
-        record.into_inner().map_err(|e| Error::io("write", "tar-split.json.gz")(e.into_error()))?;
-        Ok(Unpacked { diff_id, applied: layer.applier.finish()? })
+        Ok(Unpacked { diff_id, applied: layer.finish()? })
     }
 }
 
@@ -103,9 +100,24 @@ fn short(job: &Job<'_>) -> String {
 }
 
 /// One pass over the archive serves both: the files are made, and the record is written that brings the archive back.
-struct Tee<W: Write> {
+pub(crate) struct Tee<W: Write> {
     applier: Applier,
-    packer: Packer<W>,
+    packer: Packer<GzEncoder<BufWriter<W>>>,
+}
+
+impl<W: Write> Tee<W> {
+    /// The files go to `applier`, the record, gzipped, to `record`.
+    pub fn new(applier: Applier, record: W) -> Self {
+        let record = tar_split::gzip(BufWriter::with_capacity(256 << 10, record));
+        Self { applier, packer: Packer::new(record) }
+    }
+
+    /// Ends both.
+    pub fn finish(self) -> Result<Applied> {
+        let record = self.packer.finish()?.finish().map_err(Error::io("write", "tar-split.json.gz"))?;
+        record.into_inner().map_err(|e| Error::io("write", "tar-split.json.gz")(e.into_error()))?;
+        Ok(self.applier.finish()?)
+    }
 }
 
 impl<W: Write> Sink for Tee<W> {

@@ -8,6 +8,7 @@
 //! | [`crowd`] | many processes at once |
 //! | [`faults`] | a full disk, a read-only one, files that may not grow |
 //! | [`hostile`] | archives that want out, or too much |
+//! | [`migrate`] | the store moves to another storage driver |
 //!
 //! All of them end with [`sound::check`]. Stores lie in memory (`/dev/shm`) where there is such a thing: it is the order
 //! of the changes that counts here, and waiting for a disk would only mean fewer of them.
@@ -23,6 +24,7 @@ mod faults;
 mod heal;
 mod hostile;
 mod kill;
+mod migrate;
 mod replay;
 mod shop;
 mod sound;

@@ -289,7 +289,7 @@ fn object_text(file: &'static str, bytes: Vec<u8>) -> Result<String, Damage> {
     }
 }
 
-fn encode(document: &Map<String, Value>) -> Result<Vec<u8>> {
+pub(crate) fn encode(document: &Map<String, Value>) -> Result<Vec<u8>> {
     let mut bytes = model::gojson::to_vec(document)?;
     bytes.push(b'\n');
     Ok(bytes)

@@ -1,5 +1,7 @@
 //! New layers: assembled aside, published by one rename.
 
+use std::fs::File;
+
 use model::{CacheId, ChainId};
 use sys::OwnedFd;
 
@@ -105,6 +107,14 @@ impl StagedLayer<'_> {
     pub fn tar_split(&self) -> Result<sys::file::Writer> {
         let fd = sys::atomic::create_unsynced(&self.dir, os(TAR_SPLIT), 0o644, b"")?;
         Ok(sys::file::Writer::new(fd))
+    }
+
+    /// Opens what was written to [`tar_split`](Self::tar_split), gzipped.
+    ///
+    /// # Errors
+    /// System calls.
+    pub fn read_tar_split(&self) -> Result<File> {
+        Ok(File::from(sys::dir::open_file(&self.dir, os(TAR_SPLIT))?))
     }
 
     /// Writes everything else, and notes the layer with its chain if that was not done yet ([`Work::note`]). The name
