@@ -28,7 +28,12 @@ fn the_suite_passes_there() {
     let output = test.output().unwrap();
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !text.contains("skipped: "), "in a user namespace:\n{text}");
+    // What the driver `aufs` says as root, too.
+    let skips = |line: &&str| line.contains("skipped: ") && !line.ends_with("the driver never gives a stamp");
+    assert!(
+        output.status.success() && text.lines().filter(skips).count() == 0,
+        "in a user namespace:\n{text}"
+    );
 }
 
 /// A user namespace with the ids from 100000 as 0 to 65535.
