@@ -7,4 +7,5 @@ mod crash;
 mod devicemapper;
 mod overlay;
 mod overlay2;
+mod user_namespace;
 mod vfs;

@@ -5,7 +5,6 @@ mod damage;
 mod docker;
 mod kernel;
 mod quota;
-mod user_namespace;
 
 use drivers::{Config, Driver, Overlay2, Result};
 
