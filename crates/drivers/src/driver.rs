@@ -87,6 +87,11 @@ pub trait Driver: Send + Sync {
     /// The driver's directory in the data root.
     fn home(&self) -> &Path;
 
+    /// Where the layer lies on the disk, whether it is there or not: for messages.
+    fn directory(&self, id: &CacheId) -> PathBuf {
+        self.home().join(id.as_str())
+    }
+
     /// What this driver does better or worse than others. Never changes.
     fn capabilities(&self) -> Capabilities;
 

@@ -8,6 +8,7 @@
 //! image counts, as Docker's does.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use model::CacheId;
@@ -133,6 +134,10 @@ impl Snapshots for Copies {
 
     fn home(&self) -> &Home {
         &self.home
+    }
+
+    fn directory(&self, id: &CacheId) -> PathBuf {
+        self.layers.path().join(id.as_str())
     }
 
     fn capabilities(&self) -> Capabilities {

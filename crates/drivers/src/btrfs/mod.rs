@@ -21,6 +21,7 @@ mod probe;
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use model::CacheId;
 use sys::{BorrowedFd, Errno, OwnedFd, Root, btrfs, dir, meta, tree};
@@ -75,6 +76,10 @@ impl Snapshots for Subvolumes {
 
     fn home(&self) -> &Home {
         &self.home
+    }
+
+    fn directory(&self, id: &CacheId) -> PathBuf {
+        self.layers.path().join(id.as_str())
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -153,7 +158,7 @@ impl Snapshots for Subvolumes {
     }
 
     /// The directory itself. A limit is applied again if it was lost, as Docker does: a copy of the data root has none.
-    fn mount(&self, id: &CacheId, _access: Access) -> Result<std::path::PathBuf> {
+    fn mount(&self, id: &CacheId, _access: Access) -> Result<PathBuf> {
         let root = self.layers.root(Place::Published, id)?.ok_or_else(|| Error::NoLayer(id.clone()))?;
         if self.root {
             self.limits.apply_again(&self.home, id, &root)?;

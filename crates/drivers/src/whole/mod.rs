@@ -119,6 +119,10 @@ impl<S: Snapshots> Driver for Whole<S> {
         &self.snapshots.home().path
     }
 
+    fn directory(&self, id: &CacheId) -> PathBuf {
+        self.snapshots.directory(id)
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.snapshots.capabilities()
     }

@@ -27,6 +27,11 @@ impl Shelf {
         &self.dir
     }
 
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// As [`Snapshots::root`](super::Snapshots::root).
     pub(crate) fn root(&self, place: Place<'_>, id: &CacheId) -> Result<Option<Root>> {
         let (parent, path): (&OwnedFd, &Path) = match place {

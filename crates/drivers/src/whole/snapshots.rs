@@ -27,6 +27,11 @@ pub trait Snapshots: Debug + Send + Sync + 'static {
     /// The driver's directory in the data root.
     fn home(&self) -> &Home;
 
+    /// As [`Driver::directory`](crate::Driver::directory).
+    fn directory(&self, id: &CacheId) -> PathBuf {
+        self.home().path.join(id.as_str())
+    }
+
     /// As [`Driver::capabilities`](crate::Driver::capabilities).
     fn capabilities(&self) -> Capabilities;
 

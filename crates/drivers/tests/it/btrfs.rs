@@ -37,6 +37,7 @@ fn directories_are_docker_s() {
         assert_eq!(fs::read_to_string(path(&format!("btrfs/quotas/{small}"))).unwrap(), "104857600");
         for id in [&id, &small] {
             let layer = format!("btrfs/subvolumes/{id}");
+            assert_eq!(bench.driver.directory(id), path(&layer));
             assert_eq!((mode(&layer), of(&layer).ino()), (0o755, 256), "a subvolume");
         }
         assert_eq!(bench.driver.status().unwrap(), [("Btrfs".to_owned(), String::new())]);

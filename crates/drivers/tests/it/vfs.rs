@@ -23,6 +23,7 @@ fn directories_are_docker_s() {
         assert_eq!(mode("vfs"), 0o710);
         assert_eq!(mode("vfs/dir"), 0o710);
         assert_eq!(mode(&format!("vfs/dir/{id}")), 0o755);
+        assert_eq!(bench.driver.directory(&id), bench.config.root.join("vfs/dir").join(id.as_str()));
         assert_eq!(bench.driver.status().unwrap(), []);
         assert_eq!(bench.driver.metadata(&id).unwrap(), []);
     });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use drivers::Damage;
 use model::{CacheId, ChainId, ContainerId};
@@ -180,9 +181,9 @@ impl Check<'_> {
     }
 
     /// Where the driver keeps a layer, relative to the data root.
-    pub(super) fn directory(&self, id: &CacheId) -> std::path::PathBuf {
-        let home = self.engine.driver.home();
-        home.strip_prefix(self.engine.root()).unwrap_or(home).join(id.as_str())
+    pub(super) fn directory(&self, id: &CacheId) -> PathBuf {
+        let directory = self.engine.driver.directory(id);
+        directory.strip_prefix(self.engine.root()).map(Path::to_owned).unwrap_or(directory)
     }
 
     /// All layers whose records can be read.
