@@ -24,7 +24,7 @@ use crate::Result;
 /// The name of the directory. No layer can have it: layers' names do not begin with a dot.
 pub(crate) const NAME: &str = ".layercake";
 const STAGING: &str = "staging";
-const TRASH: &str = "trash";
+pub(crate) const TRASH: &str = "trash";
 
 /// Whether a name in a driver's home can be a layer's: everything else there begins with a dot or is listed by the
 /// driver.

@@ -10,6 +10,7 @@
 //! | [`overlay`](LegacyOverlay) | the whole tree, of hard links to the layer below | a mount of the kernel's OverlayFS on one |
 //! | [`aufs`](Aufs) | the layer's own files, deletions as in archives | a mount of a union in user space |
 //! | [`btrfs`](Btrfs) | a snapshot of its parent's subvolume | the subvolume |
+//! | [`zfs`](Zfs) | a dataset, a clone of its parent's | that file system |
 //! | [`devicemapper`](DeviceMapper) | a thin device with a file system, a snapshot of its parent's | that file system |
 //! | [`vfs`](Vfs) | a whole copy of the tree | the copy |
 //!
@@ -40,6 +41,7 @@ mod stacked;
 mod stamp;
 mod vfs;
 mod whole;
+mod zfs;
 
 pub use aside::{Stage, Swept};
 pub use aufs::Aufs;
@@ -60,3 +62,4 @@ pub use select::{
 pub use stacked::Stacked;
 pub use stamp::Stamp;
 pub use vfs::Vfs;
+pub use zfs::Zfs;

@@ -12,7 +12,9 @@ use sys::dir;
 use crate::config::Config;
 use crate::nothing::Nothing;
 use crate::prerequisite::Unmet;
-use crate::{Aufs, Btrfs, DeviceMapper, Driver, Error, FuseOverlayfs, LegacyOverlay, Overlay2, Result, Vfs};
+use crate::{
+    Aufs, Btrfs, DeviceMapper, Driver, Error, FuseOverlayfs, LegacyOverlay, Overlay2, Result, Vfs, Zfs,
+};
 
 /// A driver as it stands in the list.
 struct Known {
@@ -52,6 +54,13 @@ const KNOWN: &[Known] = &[
         tried: true,
         open: |config| Ok(Box::new(Btrfs::open(config)?)),
         probe: Btrfs::probe,
+    },
+    Known {
+        name: "zfs",
+        counts_as_prior: true,
+        tried: true,
+        open: |config| Ok(Box::new(Zfs::open(config)?)),
+        probe: Zfs::probe,
     },
     Known {
         name: "aufs",

@@ -42,13 +42,49 @@ impl Root {
     fn openat(&self, path: &Path, flags: OFlags) -> Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        loop {
+        let failed = |e| Error::new("open", self.path.join(relative(path)), e);
+        for _ in 0..100 {
             match rfs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
                 // The kernel gives up when a rename raced with `..`; asking again is what openat2(2) advises.
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                other => {
-                    return other.map_err(|e| Error::new("open", self.path.join(relative(path)), e));
+                other => return other.map_err(failed),
+            }
+        }
+        // On a mount that has no place the kernel may see its own steps as such a race, each time.
+        self.walk(path, flags | OFlags::CLOEXEC).map_err(failed)
+    }
+
+    /// As the kernel's walk, one component at a time: `..` goes back to the directory that was there before, and is
+    /// never asked of the kernel, so nothing leads out.
+    fn walk(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        /// The kernel's limit (path_resolution(7)).
+        const LINKS: u32 = 40;
+        let look = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let (mut rest, mut below, mut links) = (reversed(path.as_os_str().as_bytes()), Vec::new(), 0);
+        loop {
+            let here = below.last().unwrap_or(&self.fd);
+            let Some(name) = rest.pop() else { return rfs::openat(here, ".", flags, Mode::empty()) };
+            if name == b".." {
+                below.pop();
+                continue;
+            }
+            let fd = rfs::openat(here, &*name, look, Mode::empty())?;
+            let is_last = rest.is_empty();
+            match rfs::FileType::from_raw_mode(rfs::fstat(&fd)?.st_mode) {
+                rfs::FileType::Symlink if !(is_last && flags.contains(OFlags::NOFOLLOW)) => {
+                    links += 1;
+                    if links > LINKS {
+                        return Err(Errno::LOOP);
+                    }
+                    let target = rfs::readlinkat(&fd, "", Vec::new())?.into_bytes();
+                    if target.starts_with(b"/") {
+                        below.clear();
+                    }
+                    rest.extend(reversed(&target));
                 }
+                _ if is_last => return rfs::openat(here, &*name, flags | OFlags::NOFOLLOW, Mode::empty()),
+                rfs::FileType::Directory => below.push(fd),
+                _ => return Err(Errno::NOTDIR),
             }
         }
     }
@@ -123,6 +159,12 @@ impl AsFd for Root {
     }
 }
 
+/// The components of a path, the last one first, without those that mean nothing.
+fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
+    let components = path.split(|b| *b == b'/').filter(|name| !name.is_empty() && *name != b".");
+    components.rev().map(<[u8]>::to_vec).collect()
+}
+
 /// A path for a message: without the leading slashes that would make `join` forget the root.
 fn relative(path: &Path) -> &Path {
     let bytes = path.as_os_str().as_bytes();
@@ -157,6 +199,47 @@ mod tests {
         }
         assert!(root.file(Path::new("out")).unwrap_err().is_not_found());
         assert_eq!(root.resolve(Path::new("abs/passwd")).unwrap(), Path::new("etc/passwd"));
+    }
+
+    #[test]
+    fn one_component_at_a_time_leads_to_the_same() {
+        let (tmp, root) = root();
+        let inside = tmp.path().join("in");
+        for (name, target) in [
+            ("abs", "/etc"),
+            ("up", "../../../../etc"),
+            ("deep", "etc/../up/./passwd"),
+            ("loop", "loop"),
+            ("gone", "nothing/here"),
+            ("out", "../../secret"),
+        ] {
+            symlink(target, inside.join(name)).unwrap();
+        }
+        let id = |fd: rustix::io::Result<OwnedFd>| {
+            fd.map(|fd| crate::meta::of_fd(fd).unwrap().ino).map_err(|errno| errno.raw_os_error())
+        };
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        for path in [
+            ".",
+            "etc",
+            "abs/passwd",
+            "up/passwd",
+            "/../../etc/passwd",
+            "deep",
+            "loop",
+            "gone",
+            "out",
+            "etc/passwd/x",
+            "..",
+            "up/..",
+            "nothing",
+        ] {
+            for flags in [OFlags::PATH, OFlags::RDONLY, OFlags::PATH | OFlags::NOFOLLOW, OFlags::NOFOLLOW] {
+                let flags = flags | OFlags::CLOEXEC;
+                let kernel = rfs::openat2(&root.fd, path, flags, Mode::empty(), resolve);
+                assert_eq!(id(root.walk(Path::new(path), flags)), id(kernel), "{path} {flags:?}");
+            }
+        }
     }
 
     #[test]

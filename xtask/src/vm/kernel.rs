@@ -75,6 +75,7 @@ pub fn prepare() -> Result<Kernel> {
 fn newest(cache: &Path) -> Option<Kernel> {
     let trees = fs::read_dir(cache).ok()?.flatten().map(|entry| entry.path());
     let kernels = trees.filter_map(|tree| {
+        tree.file_name()?.to_str()?.strip_prefix("linux-")?;
         let version = fs::read_to_string(tree.join("version")).ok()?;
         Some(Kernel { version, tree })
     });

@@ -46,7 +46,7 @@ use self::pool::{Active, Pool};
 use self::session::{Origin, Session};
 use crate::config::Config;
 use crate::driver::{Access, Capabilities, LayerKind};
-use crate::whole::{Home, Place, Snapshots, Source, Whole, layer_name};
+use crate::whole::{Ended, Home, MountPoints, Place, Snapshots, Source, Whole, layer_name};
 use crate::{Error, Result, Stage, aside};
 
 const NAME: &str = "devicemapper";
@@ -221,13 +221,8 @@ impl ThinDevices {
         }
     }
 
-    /// The directory of mount points.
-    fn mounts(&self) -> Result<OwnedFd> {
-        Ok(dir::ensure(&self.home.fd, OsStr::new(MOUNTS), 0o755)?)
-    }
-
-    fn mount_point(&self, id: &CacheId) -> PathBuf {
-        self.home.path.join(MOUNTS).join(id.as_str())
+    fn points(&self) -> MountPoints<'_> {
+        MountPoints::new(&self.home, MOUNTS)
     }
 
     /// The lock on what is done with one layer.
@@ -239,35 +234,18 @@ impl ThinDevices {
 
     /// Unmounts a layer, and says whether it was mounted. The caller has its lock.
     fn end_mount(&self, id: &CacheId) -> Result<bool> {
-        let Some(mounts) = open(&self.home.fd, MOUNTS)? else { return Ok(false) };
-        let name = OsStr::new(id.as_str());
-        let mounted = sys::mount::at(&mounts, name)?.is_some();
-        let mut busy = false;
-        if mounted {
-            let point = self.mount_point(id);
-            match sys::mount::unmount(&point) {
-                Err(e) if e.errno == Errno::BUSY => {
-                    busy = true;
-                    sys::mount::detach(&point)?;
-                }
-                other => other?,
+        let ended = self.points().end(id)?;
+        match ended {
+            Ended::Unused if !self.options.deferred_removal => {
+                self.pool()?.deactivate(&self.device_name(id.as_str()))?;
             }
-        }
-        match dir::rmdir(&mounts, name) {
-            // Mounted elsewhere, or somebody has put files there: it does no harm.
-            Err(e) if !matches!(e.errno, Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => {
-                return Err(e.into());
-            }
-            _ => {}
-        }
-        if mounted && !self.options.deferred_removal {
-            if busy {
+            Ended::InUse if !self.options.deferred_removal => {
                 let why = "in use, and dm.use_deferred_removal is false";
                 return Err(Error::Devices(format!("devmapper: Error unmounting device {id}: it is {why}")));
             }
-            self.pool()?.deactivate(&self.device_name(id.as_str()))?;
+            _ => {}
         }
-        Ok(mounted)
+        Ok(ended != Ended::Absent)
     }
 }
 
@@ -335,7 +313,7 @@ impl Snapshots for ThinDevices {
             }
             other => other?,
         };
-        Ok(Some(Root::from_fd(fd, self.mount_point(id).join(ROOT))))
+        Ok(Some(Root::from_fd(fd, self.points().path(id).join(ROOT))))
     }
 
     fn publish(&self, stage: &Stage, id: &CacheId) -> Result<()> {
@@ -416,9 +394,8 @@ impl Snapshots for ThinDevices {
     fn mount(&self, id: &CacheId, access: Access) -> Result<PathBuf> {
         let _lock = self.lock_layer(id)?;
         let (device, name) = self.require(id)?;
-        let (mounts, point) = (self.mounts()?, self.mount_point(id));
-        let tree = point.join(ROOT);
-        match sys::mount::at(&mounts, OsStr::new(id.as_str()))? {
+        let tree = self.points().path(id).join(ROOT);
+        match self.points().mounted(id)? {
             Some(mounted) if mounted.read_only && access == Access::Write => {
                 return Err(Error::ReadOnly { id: id.clone(), why: "it is mounted for reading" });
             }
@@ -431,8 +408,7 @@ impl Snapshots for ThinDevices {
         if mount::tree(&mount, id.as_str(), read_only).is_err() {
             mount::tree(&self.mount_device(&active, false)?, id.as_str(), false)?;
         }
-        dir::ensure(&mounts, OsStr::new(id.as_str()), 0o755)?;
-        mount.attach(&point)?;
+        self.points().attach(id, mount)?;
         Ok(tree)
     }
 
@@ -442,9 +418,8 @@ impl Snapshots for ThinDevices {
     }
 
     fn mounted(&self, id: &CacheId) -> Result<Option<PathBuf>> {
-        let Some(mounts) = open(&self.home.fd, MOUNTS)? else { return Ok(None) };
-        let mounted = sys::mount::at(&mounts, OsStr::new(id.as_str()))?;
-        Ok(mounted.map(|_| self.mount_point(id).join(ROOT)))
+        let mounted = self.points().mounted(id)?;
+        Ok(mounted.map(|_| self.points().path(id).join(ROOT)))
     }
 }
 

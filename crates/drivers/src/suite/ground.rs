@@ -85,6 +85,44 @@ fn thin(options: &[&str]) -> Result<Ground, String> {
     Ok(ground)
 }
 
+/// A pool of ZFS in a file, its dataset mounted.
+pub fn zfs() -> Result<Ground, String> {
+    if let Err(e) = std::fs::metadata("/dev/zfs") {
+        return Err(format!("no ZFS: /dev/zfs: {e}"));
+    }
+    let tmp = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let (image, top) = (tmp.path().join("image"), tmp.path().join("pool"));
+    let file = std::fs::File::create(&image).map_err(|e| e.to_string())?;
+    file.set_len(1 << 30).map_err(|e| e.to_string())?;
+    let name = format!("lc{:016x}", u64::from_le_bytes(sys::process::random()));
+    let made = ["create", "-f", "-O", "compression=off", "-m"].map(Path::new);
+    command("zpool", &[&made[..], &[top.as_path(), name.as_ref(), image.as_path()]].concat())?;
+    let root = top.join("root");
+    std::fs::create_dir(&root).map_err(|e| e.to_string())?;
+    Ok(Ground { config: Config::new(root), keep: Box::new(Pool { name, _mounted: Mounted { tmp } }) })
+}
+
+/// A pool of ZFS, which goes before the file that it is in.
+struct Pool {
+    name: String,
+    _mounted: Mounted,
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        for mount in sys::mount::table(self._mounted.tmp.path()).unwrap_or_default().iter().rev() {
+            let _ = sys::mount::detach(&mount.target);
+        }
+        // What is on its way out is waited for.
+        for _ in 0..50 {
+            if command("zpool", &["destroy", "-f", &self.name].map(Path::new)).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+}
+
 /// What is missing is said; in the virtual machine nothing may be missing.
 fn lacks(what: String) -> String {
     assert!(std::env::var_os("LAYERCAKE_VM").is_none(), "{what}");

@@ -28,7 +28,7 @@ use model::CacheId;
 pub use testkit::archive::Builder;
 
 pub use self::ground::{
-    Ground, btrfs, directory, ext4_with_quotas, thin_ext4, thin_xfs, xfs_with_quotas, xfs_without_ftype,
+    Ground, btrfs, directory, ext4_with_quotas, thin_ext4, thin_xfs, xfs_with_quotas, xfs_without_ftype, zfs,
 };
 use crate::{Access, Config, Driver, LayerKind, Result, Stage, Unpack};
 

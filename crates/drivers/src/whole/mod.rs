@@ -8,6 +8,7 @@
 //! trees.
 
 pub(crate) mod copy;
+mod points;
 mod shelf;
 mod snapshots;
 
@@ -27,6 +28,7 @@ use crate::driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
 use crate::shifted::Shifted;
 use crate::{Damage, Error, Finding, Result, Stage, Swept, aside};
 
+pub(crate) use points::{Ended, MountPoints};
 pub(crate) use shelf::Shelf;
 pub use snapshots::{Home, Place, Snapshots, Source};
 

@@ -9,3 +9,4 @@ mod overlay;
 mod overlay2;
 mod user_namespace;
 mod vfs;
+mod zfs;
