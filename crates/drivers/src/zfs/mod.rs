@@ -311,7 +311,7 @@ impl Snapshots for Datasets {
     }
 
     /// What the dataset alone takes on the disk, where it has a limit: ZFS counts it then in any case.
-    fn counted(&self, id: &CacheId, _parent: Option<&CacheId>) -> Result<Option<u64>> {
+    fn counted(&self, id: &CacheId) -> Result<Option<u64>> {
         Command::used_of_quota(&self.published(id)?)
     }
 }
