@@ -4,4 +4,5 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // clippy knows tests only by their attribute, not their helpers
 
 mod killed;
+mod power_cut;
 mod without_root;
