@@ -1,4 +1,4 @@
-//! The lines of `info`, in Docker's order and words (moby.md §9.7).
+//! The lines of `info`, in the words and the order of Docker 20.10 (moby.md §9.7).
 
 use std::path::{Path, PathBuf};
 
@@ -25,21 +25,15 @@ impl ThinDevices {
         }
         lines.size("Base Device Size", base.map_or(self.options.base_size.0, |base| base.size));
         lines.text("Backing Filesystem", self.metadata.set()?.base_fs);
+        lines.text("Udev Sync Supported", "true");
         if let Some(usage) = usage {
-            parts.lines("Data", &parts.data, &mut lines);
-            parts.lines("Metadata", &parts.metadata, &mut lines);
+            parts.lines(&mut lines);
             self.space(&usage, &parts, &mut lines);
         }
-        lines.text("Udev Sync Supported", "true");
         lines.text("Deferred Removal Enabled", self.options.deferred_removal.to_string());
         lines.text("Deferred Deletion Enabled", self.options.deferred_deletion.to_string());
         let deleted = self.published()?.iter().filter(|(_, device)| device.deleted).count();
         lines.text("Deferred Deleted Device Count", deleted.to_string());
-        for (name, part) in [("Data loop file", &parts.data), ("Metadata loop file", &parts.metadata)] {
-            if let Some(file) = &part.file {
-                lines.text(name, file.display().to_string());
-            }
-        }
         if let Some(pool) = pool {
             // Docker names its library here; this is the kernel's part, which there is no other of.
             let [major, minor, patch] = pool.control.version()?;
@@ -93,9 +87,17 @@ impl Parts {
         Ok(Self { data: part(), metadata })
     }
 
-    fn lines(&self, what: &str, part: &Part, lines: &mut Lines) {
-        let device = part.device.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        lines.text(&format!("{what} file"), device);
+    fn lines(&self, lines: &mut Lines) {
+        let parts = [("Data", &self.data), ("Metadata", &self.metadata)];
+        for (what, part) in parts {
+            let device = part.device.as_ref().map(|path| path.display().to_string());
+            lines.text(&format!("{what} file"), device.unwrap_or_default());
+        }
+        for (what, part) in parts {
+            if let Some(file) = &part.file {
+                lines.text(&format!("{what} loop file"), file.display().to_string());
+            }
+        }
     }
 }
 

@@ -103,8 +103,11 @@ fn status_lines() {
                 "Pool Blocksize",
                 "Base Device Size",
                 "Backing Filesystem",
+                "Udev Sync Supported",
                 "Data file",
                 "Metadata file",
+                "Data loop file",
+                "Metadata loop file",
                 "Data Space Used",
                 "Data Space Total",
                 "Data Space Available",
@@ -112,12 +115,9 @@ fn status_lines() {
                 "Metadata Space Total",
                 "Metadata Space Available",
                 "Thin Pool Minimum Free Space",
-                "Udev Sync Supported",
                 "Deferred Removal Enabled",
                 "Deferred Deletion Enabled",
                 "Deferred Deleted Device Count",
-                "Data loop file",
-                "Metadata loop file",
                 "Library Version"
             ]
         );
