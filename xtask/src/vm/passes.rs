@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::Result;
 use crate::bench::{repository, run as output_of};
 
+use super::kernel;
 use super::machine::{self, Ended, Machine};
 
 /// How much is run.
@@ -84,6 +85,10 @@ const SUITES: &[Suite] = &[
 pub fn run(pass: Pass) -> Result<()> {
     if let Some(missing) = machine::missing() {
         println!("== virtual machine: skipped, {missing}");
+        return Ok(());
+    }
+    if let Err(e) = kernel::prepare() {
+        println!("== virtual machine: skipped, there is no kernel for it: {e}");
         return Ok(());
     }
     let mut failed = Vec::new();
