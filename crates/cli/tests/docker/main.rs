@@ -16,6 +16,7 @@ mod damaged;
 mod emptied;
 mod from_docker;
 mod live;
+mod migrated;
 mod other_drivers;
 mod ran;
 mod real_image;

@@ -8,6 +8,7 @@ use model::progress::Silent;
 use testkit::disk::Disk;
 
 use super::{assert_same, facts, fill, migrate, open, present, working};
+use crate::volume::Volume;
 use crate::{shop, sound};
 
 #[test]
@@ -39,6 +40,30 @@ fn every_driver_gives_to_every_other_what_it_has() {
             std::fs::remove_dir_all(&copy).unwrap();
         }
         std::fs::remove_dir_all(&source).unwrap();
+    }
+}
+
+/// On a file system where there are subvolumes. What is moved shares its blocks there.
+#[test]
+fn btrfs_gives_and_takes() {
+    let Some(volume) = Volume::btrfs("migrate::pairs, btrfs", "1G") else { return };
+    let first = volume.path().join("first");
+    let engine = open(&first, Some("overlay2"));
+    fill(&engine);
+    let expected = facts(&engine);
+    drop(engine);
+    let drivers = working(volume.path());
+    assert!(drivers.contains(&"btrfs"), "{drivers:?}");
+    for other in drivers.iter().filter(|other| **other != "btrfs") {
+        let copy = volume.path().join("copy");
+        std::fs::create_dir(&copy).unwrap();
+        Disk::read(&first).0.write_to(&copy);
+        if *other != "overlay2" {
+            moved(&copy, "overlay2", other, &expected);
+        }
+        moved(&copy, other, "btrfs", &expected);
+        moved(&copy, "btrfs", other, &expected);
+        std::fs::remove_dir_all(&copy).unwrap();
     }
 }
 
