@@ -91,6 +91,14 @@ impl Engine {
     }
 }
 
+/// The host's ids for a container's user and group, or Docker's words if it has none.
+pub(crate) fn host_ids(ids: &IdMap, uid: u32, gid: u32) -> Result<(u32, u32)> {
+    let unmapped = |id: u32| Error::invalid(format!("Container ID {id} cannot be mapped to a host ID"));
+    let host_uid = ids.uid(uid).ok_or_else(|| unmapped(uid))?;
+    let host_gid = ids.gid(gid).ok_or_else(|| unmapped(gid))?;
+    Ok((host_uid, host_gid))
+}
+
 /// What containers in a user namespace cannot have, in Docker's words.
 pub(crate) fn refuse(host: &HostConfig) -> Result<()> {
     if host.privileged {

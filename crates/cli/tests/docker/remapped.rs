@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::archives::{BASE, Fixture};
+use testkit::archive::Builder;
+
+use crate::archives::{BASE, Fixture, base_layer};
 use crate::said::Tool;
 use crate::witnessed;
 use crate::world::World;
@@ -32,6 +35,17 @@ fn give_ids(world: &World) {
             assert!(mount.success());
         }
     }
+}
+
+/// The content of a file of the fixtures' base image.
+fn base_file(path: &Path) -> Vec<u8> {
+    let layer = base_layer();
+    let mut archive = tar::Archive::new(&layer[..]);
+    let mut entries = archive.entries().unwrap().map(Result::unwrap);
+    let mut entry = entries.find(|entry| entry.path().unwrap() == path).unwrap();
+    let mut content = Vec::new();
+    entry.read_to_end(&mut content).unwrap();
+    content
 }
 
 /// Owners and modes of what a container has, by paths without its IDs.
@@ -79,9 +93,18 @@ fn shown(tool: &impl Tool) -> Vec<String> {
 fn remapped_containers_are_the_same_to_both(plain: &World) {
     let world = &World::remapped(plain.docker.clone(), USER);
     give_ids(world);
+    // The fixtures have owners that nobody has ids for.
     let archive = world.path("images.tar");
     fs::write(&archive, Fixture::Classic.saved()).unwrap();
-    world.layercake(&["load", "--input", archive.to_str().unwrap()]);
+    let said = world.layercake_fails(&["load", "--input", archive.to_str().unwrap()]);
+    assert!(said.contains("Container ID 3000000 cannot be mapped to a host ID"), "{said}");
+    let (tree, path) = (world.path("tree.tar"), Path::new("bin/do"));
+    let program = base_file(path);
+    let builder = Builder::new().dir("bin").dir("etc").dir("srv");
+    let builder = builder.file_with("bin/do", program, |entry| entry.mode = 0o755);
+    let builder = builder.file_with("etc/owned", "x", |entry| (entry.uid, entry.gid) = (7, 65535));
+    fs::write(&tree, builder.build()).unwrap();
+    world.layercake(&["import", tree.to_str().unwrap(), BASE]);
     let run = |name: &'static str| ["run", "--network", "none", "--name", name, BASE, "/bin/do"];
     let program = ["put", "/srv/written", "x", ",", "out", "done"];
     assert_eq!(world.layercake(&[&run("ours")[..], &program].concat()), "done\n");

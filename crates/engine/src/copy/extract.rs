@@ -215,10 +215,7 @@ impl Target<'_> {
         if !self.keep_owners {
             return Ok(Some(ids.root()));
         }
-        let unmapped = |id: u32| Error::invalid(format!("Container ID {id} cannot be mapped to a host ID"));
-        let uid = ids.uid(entry.uid).ok_or_else(|| unmapped(entry.uid))?;
-        let gid = ids.gid(entry.gid).ok_or_else(|| unmapped(entry.gid))?;
-        Ok(Some((uid, gid)))
+        crate::remap::host_ids(ids, entry.uid, entry.gid).map(Some)
     }
 
     /// An owner that a user namespace does not have need not be exact.

@@ -3,12 +3,13 @@
 use std::io::{BufWriter, Write};
 
 use archive::compress;
-use archive::tar::{self, Entry, Sink};
+use archive::tar::{self, Entry, Kind, Sink};
 use archive::tar_split::{self, GzEncoder, Packer};
 use changeset::{Applied, Applier};
 use drivers::Stage;
 use model::progress::{Phase, Progress};
 use model::{CacheId, DiffId};
+use sys::idmap::IdMap;
 
 use super::{Archive, pipeline};
 use crate::Engine;
@@ -72,7 +73,7 @@ impl Engine {
     ) -> Result<Unpacked> {
         let applier = self.driver.applier(stage, job.cache_id, &self.unpack_options())?;
         let (_, plain) = compress::open(job.archive.open()?, self.limits.decompress)?;
-        let mut layer = Tee::new(applier, job.record);
+        let mut layer = Tee { ids: self.id_map().cloned(), ..Tee::new(applier, job.record) };
         let mut parser = tar::Parser::new(self.limits.tar);
         // The bytes that go through are those of the tar archive; of a compressed one there are more than `len`.
         let mut left = job.len.unwrap_or(u64::MAX);
@@ -103,13 +104,15 @@ fn short(job: &Job<'_>) -> String {
 pub(crate) struct Tee<W: Write> {
     applier: Applier,
     packer: Packer<GzEncoder<BufWriter<W>>>,
+    /// The ids that files can have, if not all.
+    ids: Option<IdMap>,
 }
 
 impl<W: Write> Tee<W> {
     /// The files go to `applier`, the record, gzipped, to `record`.
     pub fn new(applier: Applier, record: W) -> Self {
         let record = tar_split::gzip(BufWriter::with_capacity(256 << 10, record));
-        Self { applier, packer: Packer::new(record) }
+        Self { applier, packer: Packer::new(record), ids: None }
     }
 
     /// Ends both.
@@ -130,6 +133,11 @@ impl<W: Write> Sink for Tee<W> {
     fn entry(&mut self, entry: &Entry) -> Result<()> {
         // The packer first: it refuses a path that occurs twice, before the second can touch the first.
         self.packer.entry(entry)?;
+        if let Some(ids) = &self.ids
+            && entry.kind != Kind::HardLink
+        {
+            crate::remap::host_ids(ids, entry.uid, entry.gid)?;
+        }
         Ok(self.applier.entry(entry)?)
     }
 

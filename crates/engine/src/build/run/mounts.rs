@@ -233,9 +233,7 @@ fn give(fd: &sys::OwnedFd, asked: &Asked, ids: Option<&IdMap>) -> Result<()> {
         return Ok(());
     }
     let (uid, gid) = (asked.uid.unwrap_or(0), asked.gid.unwrap_or(0));
-    let owner = ids.map_or(Some((uid, gid)), |ids| ids.uid(uid).zip(ids.gid(gid)));
-    let (uid, gid) = owner
-        .ok_or_else(|| Error::invalid(format!("Container ID {uid}:{gid} cannot be mapped to a host ID")))?;
+    let (uid, gid) = ids.map_or(Ok((uid, gid)), |ids| crate::remap::host_ids(ids, uid, gid))?;
     Ok(sys::meta::chown_fd(fd, uid, gid)?)
 }
 
