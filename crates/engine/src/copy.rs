@@ -81,7 +81,7 @@ impl Engine {
                 // Docker's client gives the copy the link's name, but the raw archive has the name of the target.
                 source.name = Spelled::new(Path::new("/"), &Path::new("/").join(&source.path)).name();
             }
-            let mut archive = ToArchive::new(out);
+            let mut archive = ToArchive::new(out, self.id_map().is_some());
             walk(&source.tree, &source.path, &source.name, &mut archive)?;
             archive.finish()?.flush().map_err(Error::io("write", "archive"))
         })

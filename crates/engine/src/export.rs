@@ -34,7 +34,10 @@ impl Engine {
         let tree = self.container_tree(container)?.into_layers();
         let item = container.short();
         progress.start(&item, Phase::Writing, None);
-        let mut archive = ToArchive::new(Counted { out, count: |bytes| progress.advance(&item, bytes) });
+        let mut archive = ToArchive::new(
+            Counted { out, count: |bytes| progress.advance(&item, bytes) },
+            self.id_map().is_some(),
+        );
         walk(&tree, Path::new(""), b"", &mut archive)?;
         archive.finish()?.flush().map_err(Error::io("write", "archive"))?;
         progress.finish(&item);

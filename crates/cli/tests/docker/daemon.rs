@@ -33,6 +33,9 @@ mount -t proc proc "$tree/proc"
 mount --rbind /sys "$tree/sys"
 mount --rbind /dev "$tree/dev"
 for dir in run tmp var/tmp; do mount -t tmpfs tmpfs "$tree/$dir"; done
+for file in subuid subgid; do
+  [ ! -e "$work/$file" ] || mount --bind "$work/$file" "$tree/etc/$file"
+done
 mkdir -p "$tree$work"
 mount --rbind "$work" "$tree$work"
 exec chroot "$tree" "$@""#;

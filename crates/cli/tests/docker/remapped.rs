@@ -11,8 +11,9 @@ use testkit::archive::Builder;
 
 use crate::archives::{BASE, Fixture, base_layer};
 use crate::said::Tool;
+use crate::witness::skip;
 use crate::witnessed;
-use crate::world::World;
+use crate::world::{World, text};
 
 witnessed! { remapped_containers_are_the_same_to_both }
 
@@ -21,19 +22,15 @@ const USER: &str = "daemon";
 const FIRST: [(&str, u32); 2] = [("subuid", 100_000), ("subgid", 200_000)];
 const ROOT: &str = "100000.200000";
 
-/// Gives this thread, and the processes that it starts, ids to map containers to.
+/// Gives this thread, and the processes that it starts, ids to map containers to. A daemon in another tree finds the
+/// files in the test's directory.
 fn give_ids(world: &World) {
     sys::mount::private_namespace().unwrap();
-    let trees = [Some(PathBuf::from("/")), world.docker.tree.clone()];
     for (file, first) in FIRST {
         let own = world.path(file);
         fs::write(&own, format!("{USER}:{first}:65536\n")).unwrap();
-        for tree in trees.iter().flatten() {
-            let there = tree.join("etc").join(file);
-            assert!(there.exists(), "{} is missing", there.display());
-            let mount = Command::new("mount").arg("--bind").arg(&own).arg(&there).status().unwrap();
-            assert!(mount.success());
-        }
+        let mount = Command::new("mount").arg("--bind").arg(&own).arg(Path::new("/etc").join(file)).status();
+        assert!(mount.unwrap().success());
     }
 }
 
@@ -65,7 +62,7 @@ fn owners(world: &World, container: &str) -> BTreeMap<PathBuf, (u32, u32, u32)> 
             note(format!("{name}/{file}"), dir.join(file));
         }
     }
-    for file in ["committed", "diff/.dockerenv", "diff/dev", "diff/etc/hosts", "diff/etc/mtab"] {
+    for file in ["committed", "diff/.dockerenv", "diff/dev", "diff/etc/hosts"] {
         note(format!("init/{file}"), init.join(file));
     }
     note("work/work".to_owned(), layer.join("work/work"));
@@ -84,7 +81,12 @@ fn shown(tool: &impl Tool) -> Vec<String> {
     let mut lines = tool.lines(&["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}"]);
     lines.sort();
     for name in ["ours", "theirs"] {
-        lines.push(tool.run(&["inspect", "--format", "{{.State.ExitCode}} {{.GraphDriver.Data}}", name]));
+        lines.push(tool.run(&[
+            "inspect",
+            "--format",
+            "{{.State.ExitCode}} {{.GraphDriver.Data.UpperDir}}",
+            name,
+        ]));
         lines.extend(tool.lines(&["diff", name]));
     }
     lines
@@ -109,12 +111,19 @@ fn remapped_containers_are_the_same_to_both(plain: &World) {
     let program = ["put", "/srv/written", "x", ",", "out", "done"];
     assert_eq!(world.layercake(&[&run("ours")[..], &program].concat()), "done\n");
     let daemon = world.start();
-    let args = [&run("theirs")[3..], &program].concat();
-    let Some(said) = daemon.run_container(&args) else { return };
-    assert_eq!(said, "done\n");
+    daemon.docker(&[&["create"], &run("theirs")[1..], &program].concat());
+    let output = daemon.try_docker(&["start", "--attach", "theirs"]);
+    let runs = output.status.success();
+    match runs {
+        true => assert_eq!(text(&output.stdout), "done\n"),
+        // A process in another tree, as a chroot makes it, may not make user namespaces.
+        false => skip("running remapped containers with Docker", text(&output.stderr).trim()),
+    }
     daemon.docker(&["commit", "theirs", "witness/theirs:1"]);
     daemon.docker(&["commit", "ours", "witness/ours:1"]);
-    assert_eq!(daemon.docker(&["start", "--attach", "ours"]), "done\n");
+    if runs {
+        assert_eq!(daemon.docker(&["start", "--attach", "ours"]), "done\n");
+    }
     let theirs = shown(&daemon);
     daemon.stop();
     assert_eq!(shown(world), theirs);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use archive::tar::{Entry, Kind, Sink, Writer};
 use changeset::entry::{self, BUFFER};
 use changeset::{Found, Lowers};
+use sys::idmap::HOST_ROOT;
 use sys::{FileKind, OwnedFd, dir, file, meta};
 
 use super::paths;
@@ -160,12 +161,14 @@ impl<S: Sink<Error = Error>> Walk<'_, S> {
 /// Writes entries as an archive.
 pub(crate) struct ToArchive<W> {
     tar: Writer<W>,
+    shifted: bool,
 }
 
 impl<W: std::io::Write> ToArchive<W> {
-    /// An archive that goes to `out`.
-    pub fn new(out: W) -> Self {
-        Self { tar: Writer::new(out) }
+    /// An archive that goes to `out`. In `shifted` trees, what the host's root has made in Docker's remapped containers
+    /// (`/etc/mtab`) is said to be root's.
+    pub fn new(out: W, shifted: bool) -> Self {
+        Self { tar: Writer::new(out), shifted }
     }
 
     /// Ends the archive.
@@ -182,6 +185,11 @@ impl<W: std::io::Write> Sink for ToArchive<W> {
     }
 
     fn entry(&mut self, entry: &Entry) -> Result<()> {
+        if self.shifted && (entry.uid == HOST_ROOT || entry.gid == HOST_ROOT) {
+            let root = |id: u32| if id == HOST_ROOT { 0 } else { id };
+            let entry = Entry { uid: root(entry.uid), gid: root(entry.gid), ..entry.clone() };
+            return Ok(self.tar.append_header(&entry)?);
+        }
         Ok(self.tar.append_header(entry)?)
     }
 
