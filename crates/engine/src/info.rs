@@ -76,11 +76,17 @@ impl Engine {
         })
     }
 
-    /// Why this driver, and what the pages say against its file system.
+    /// Why this driver, and what the pages say against its file system. Of one that has nothing here yet, whether it would
+    /// work.
     fn driver_why(&self) -> Result<String> {
+        let (name, why) = (self.driver.name(), self.choice.why);
+        if !self.driver.home().exists() {
+            let unmet = drivers::probe(name, &self.config)?.err();
+            let would = unmet.map_or_else(|| "works here".to_owned(), |unmet| unmet.to_string());
+            return Ok(format!("{why}; it has nothing here yet; {would}"));
+        }
         let (named, found) =
-            (drivers::backing_file_systems(self.driver.name()), drivers::backing_name(self.driver.home())?);
-        let why = self.choice.why;
+            (drivers::backing_file_systems(name), drivers::backing_name(self.driver.home())?);
         if named.is_empty() || named.contains(&found) {
             return Ok(why.to_string());
         }
