@@ -39,6 +39,7 @@ const CANCEL: &str = "@cancel_deferred_remove";
 // Flags in `struct dm_ioctl`.
 const SUSPENDED: u32 = 1 << 1;
 const TABLE_NOT_STATUS: u32 = 1 << 4;
+const HAS_TABLE: u32 = 1 << 5;
 const TRUNCATED: u32 = 1 << 8;
 const DEFERRED: u32 = 1 << 17;
 
@@ -67,6 +68,8 @@ pub struct Info {
     pub device: (u32, u32),
     /// How many have it open; mounts count.
     pub open: u32,
+    /// Whether it has a table. Without one it is no use: whoever made it is not done, or has died.
+    pub has_table: bool,
     /// Whether its input and output wait.
     pub suspended: bool,
     /// Whether it goes as soon as nobody has it open.
@@ -304,6 +307,7 @@ impl Call {
             // As the kernel packs device numbers into 32 bits.
             device: ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00)),
             open: self.word(OPENS),
+            has_table: flags & HAS_TABLE != 0,
             suspended: flags & SUSPENDED != 0,
             leaves: flags & DEFERRED != 0,
         }

@@ -151,6 +151,10 @@ impl ThinDevices {
         let lock = self.lock()?;
         let session = Session { devices: self, pool: self.locked_pool()?, _lock: lock };
         session.roll_back()?;
+        // Whoever made it may have been killed before he said so.
+        if self.options.thin_pool.is_none() && self.options.lvm.is_none() {
+            session.pool.release(&session.pool.name)?;
+        }
         Ok(session)
     }
 

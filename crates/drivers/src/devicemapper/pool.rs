@@ -135,6 +135,11 @@ impl Pool {
         Err(Error::Devices(format!("devmapper: the device {name} does not become active")))
     }
 
+    /// Lets a device go that is active under a name, now or as soon as nobody uses it.
+    pub(super) fn release(&self, name: &str) -> Result<()> {
+        Ok(self.control.remove(name, Removal::WhenUnused)?)
+    }
+
     /// Waits until a device has gone that nobody uses.
     pub(super) fn deactivate(&self, name: &str) -> Result<()> {
         for _ in 0..TRIES / 5 {
@@ -149,8 +154,17 @@ impl Pool {
 
 /// Opens a device by its name, so that it stays; `None` if there is none. One that is on its way out is waited for.
 fn take_hold(control: &Control, name: &str) -> Result<Option<(OwnedFd, (u32, u32))>> {
-    for _ in 0..TRIES {
+    for n in 0..TRIES {
         let Some(info) = control.info(name)? else { return Ok(None) };
+        if !info.has_table {
+            // Somebody is making it; if that takes so long, he has been killed.
+            if n < TRIES / 4 {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            control.remove(name, Removal::Now)?;
+            return Ok(None);
+        }
         match block::open_read(&dm::node(info.device)) {
             // The number may be another device's by now.
             Ok(hold) if control.info(name)?.is_some_and(|now| now.device == info.device) => {

@@ -133,6 +133,7 @@ impl Session<'_> {
         if self.devices.published()?.iter().any(|(_, device)| device.id == note.device.id) {
             return metadata::remove(&note.dir, &note.name);
         }
+        self.release(&note.device, id)?;
         self.discard_blocks(&note.device, id);
         if self.delete(id, &note.device, (&note.dir, &note.name))? {
             return Ok(());
@@ -151,10 +152,17 @@ impl Session<'_> {
     /// Deletes what was in use when it was to be deleted.
     pub(super) fn delete_deferred(&self) -> Result<()> {
         for (name, device) in self.devices.published()?.iter().filter(|(_, device)| device.deleted) {
+            self.release(device, name)?;
             self.discard_blocks(device, name);
             self.delete(name, device, (&self.devices.metadata.0, name))?;
         }
         Ok(())
+    }
+
+    /// Lets a device go that a killed process has left active.
+    fn release(&self, device: &Device, id: &str) -> Result<()> {
+        self.pool.release(&self.devices.device_name(id))?;
+        self.pool.release(&self.devices.staged_name(device))
     }
 
     /// Gives back the blocks that only this device has to what is below the pool, which deleting does not. Whatever is

@@ -158,6 +158,24 @@ fn an_open_transaction_is_rolled_back() {
     });
 }
 
+/// A process that was killed while it made a device leaves one without a table.
+#[test]
+fn a_device_that_was_never_finished_is_made_again() {
+    run_at("a_device_that_was_never_finished_is_made_again", open, thin_ext4, |bench| {
+        let id = bench.container(None);
+        let name = bench.driver.metadata(&id).unwrap()[1].1.clone();
+        let made = std::process::Command::new("dmsetup").args(["create", "--notable", &name]).output();
+        match made {
+            Ok(output) => assert!(output.status.success(), "{output:?}"),
+            Err(e) => return println!("skipped: dmsetup: {e}"),
+        }
+        bench.edit(&id, |root| fs::write(root.join("file"), "x").unwrap());
+        bench.driver.discard(&id).unwrap();
+        bench.driver.sweep().unwrap();
+        assert!(!metadata(bench, id.as_str()).exists());
+    });
+}
+
 /// When nobody uses it the pool goes, and its loop devices with it.
 #[test]
 fn nothing_stays_active() {
