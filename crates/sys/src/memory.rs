@@ -84,9 +84,9 @@ mod tests {
     fn areas_outside_do_not_count() {
         let smaps = "1000-3000 r--s 00000000 00:01 5 /a\nRss: 8 kB\nPss:   5 kB\nPss_Dirty: 1 kB\n\
                      3000-4000 r--s 00000000 00:01 6 /b\nPss: 4 kB\n8000-9000 rw-p 00000000 00:00 0\nPss: 9 kB\n";
-        assert_eq!(proportional(smaps, &[0x1000..0x3000]), 5 << 10);
+        assert_eq!(proportional(smaps, std::slice::from_ref(&(0x1000..0x3000))), 5 << 10);
         assert_eq!(proportional(smaps, &[0x1000..0x3000, 0x3000..0x4000]), 9 << 10);
-        assert_eq!(proportional(smaps, &[0x1000..0x2000]), 0);
+        assert_eq!(proportional(smaps, std::slice::from_ref(&(0x1000..0x2000))), 0);
     }
 
     #[test]
