@@ -72,6 +72,14 @@ const SUITES: &[Suite] = &[
         passes: &[Pass::Long],
     },
     Suite {
+        what: "containers with size limits",
+        package: "layercake",
+        target: "run",
+        arguments: &["limits::"],
+        zfs: false,
+        passes: &[Pass::Long],
+    },
+    Suite {
         what: "zfs",
         package: "layercake-drivers",
         target: "it",

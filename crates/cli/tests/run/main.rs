@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test] functions
 
 mod life;
+mod limits;
 mod lost;
 mod privileges;
 mod remap;
