@@ -37,6 +37,7 @@ The command sees this machine's file system. /tmp and /run are empty; what is wr
 in memory only, and the rest is read-only. Its output and its exit code come back; LAYERCAKE_VM=1 is in its environment.
 
 environment: LAYERCAKE_VM_CACHE, where kernels and ZFS are kept (target/vm)
+             LAYERCAKE_VM_APT, options of apt-get for Debian's section contrib, where ZFS is, if its sources lack it
              LAYERCAKE_VM_ACCEL, qemu's accelerator (tcg: slow, and works everywhere; kvm)
 ";
 
