@@ -25,6 +25,7 @@ mod backing;
 mod btrfs;
 mod config;
 mod devicemapper;
+mod directories;
 mod driver;
 mod error;
 mod finding;

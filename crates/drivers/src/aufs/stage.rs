@@ -11,7 +11,7 @@ use sys::{Errno, OwnedFd, atomic, dir, tree};
 use super::layer::{Layer, Place, list_text};
 use super::{Aufs, DIFF, LAYERS, NAME, REMOVING, layer_name};
 use crate::driver::{Driver, LayerKind};
-use crate::{Error, Result, Stage, aside};
+use crate::{Error, Result, Stage, aside, directories};
 
 /// Beside the stages: what belongs to writable layers and is not Docker's.
 pub(super) const WRITABLE: &str = "writable";
@@ -72,21 +72,9 @@ impl Aufs {
     }
 
     pub(super) fn publish_layers(&self, stage: &Stage, ids: &[CacheId]) -> Result<()> {
-        let mut published = Vec::new();
-        let each = ids.iter().try_for_each(|id| {
-            self.publish_one(stage, id)?;
-            published.push(id);
-            Ok(())
-        });
         let sync =
             || [&self.layers, &self.diff, &self.mnt].into_iter().try_for_each(|dir| Ok(dir::sync(dir)?));
-        let result = each.and_then(|()| sync());
-        if result.is_err() {
-            for id in published.into_iter().rev() {
-                let _ = self.discard_layer(id);
-            }
-        }
-        result
+        directories::publish_all(ids, |id| self.publish_one(stage, id), sync, |id| self.discard_layer(id))
     }
 
     /// The list first: whatever is there without the rest is still known by it.

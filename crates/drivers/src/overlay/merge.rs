@@ -3,6 +3,8 @@
 use changeset::XattrSpace;
 use sys::{FileKind, Meta, OwnedFd, Root, dir, meta, tree, xattr};
 
+use crate::whole::copy::Level;
+
 /// Makes `to`, a tree of its own directories, what an overlay of `upper` on it shows. Files are linked, not copied; the
 /// overlay's own attributes are taken off them, for in a whole tree they say nothing.
 pub(super) fn lay_over(upper: &Root, to: &Root, marks: XattrSpace) -> sys::Result<()> {
@@ -35,20 +37,6 @@ pub(super) fn lay_over(upper: &Root, to: &Root, marks: XattrSpace) -> sys::Resul
         }
     }
     Ok(())
-}
-
-/// A directory on the way down.
-struct Level {
-    from: OwnedFd,
-    to: OwnedFd,
-    meta: Meta,
-    rest: Vec<dir::Entry>,
-}
-
-impl Level {
-    fn new(from: OwnedFd, to: OwnedFd) -> sys::Result<Self> {
-        Ok(Self { meta: meta::of_fd(&from)?, rest: dir::list(&from)?, from, to })
-    }
 }
 
 /// Gives a directory the attributes of another one, and no others.

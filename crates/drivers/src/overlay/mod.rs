@@ -32,7 +32,7 @@ use crate::overlay2::{KernelOverlay, overlays_work};
 use crate::prerequisite::require_kernel;
 use crate::stacked::Union;
 use crate::whole::layer_name;
-use crate::{Error, Finding, Result, Stage, Stamp, Swept, Unmet, aside, backing};
+use crate::{Error, Finding, Result, Stage, Stamp, Swept, Unmet, aside, backing, directories};
 use compare::Copied;
 use layer::{Form, Layer, MERGED, ROOT, UPPER, WORK};
 
@@ -210,10 +210,7 @@ impl Driver for LegacyOverlay {
     }
 
     fn list(&self) -> Result<Vec<CacheId>> {
-        let entries = dir::list(&self.home)?.into_iter();
-        let dirs = entries.filter(|e| e.kind.is_none_or(|kind| kind == sys::FileKind::Dir));
-        let ids = dirs.filter_map(|e| CacheId::parse(e.name.to_str()?).ok());
-        Ok(ids.filter(|id| layer_name(id).is_ok()).collect())
+        directories::list(&self.home, |id| layer_name(id).is_ok())
     }
 
     fn seal(&self, id: &CacheId) -> Result<()> {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use model::CacheId;
-use sys::lock::{self, Lock, Mutual};
+use sys::lock::Lock;
 use sys::mount::Branch;
 use sys::{Errno, dir, meta};
 
@@ -14,7 +14,7 @@ use crate::driver::Access;
 use crate::mountpoint::{Ended, State};
 use crate::stacked::{Tree, Union};
 use crate::whole::layer_name;
-use crate::{Damage, Error, Result, Stamp};
+use crate::{Damage, Result, Stamp, directories};
 
 impl LegacyOverlay {
     pub(super) fn mount_layer(&self, id: &CacheId, access: Access, label: &str) -> Result<PathBuf> {
@@ -85,15 +85,7 @@ impl LegacyOverlay {
 
     /// Waits until nobody else mounts, unmounts, seals, repairs or discards the layer.
     pub(super) fn lock(&self, layer: &Layer) -> Result<Lock> {
-        let lock = lock::lock(dir::reopen(&layer.fd)?, Mutual::Exclusive)?;
-        let now = meta::find(&self.home, layer_name(&layer.id)?)?;
-        let mine = meta::of_fd(&layer.fd)?;
-        // Whoever had the lock may have discarded it.
-        if now.is_some_and(|now| (now.dev, now.ino) == (mine.dev, mine.ino)) {
-            Ok(lock)
-        } else {
-            Err(Error::NoLayer(layer.id.clone()))
-        }
+        directories::lock(&self.home, layer_name(&layer.id)?, &layer.fd, &layer.id)
     }
 
     /// A writable layer changes only while it is mounted, and each mount leaves its mark: `merged` comes and goes, and the

@@ -12,7 +12,7 @@ use super::layer::{Form, LOWER_ID, Layer, ROOT, UPPER, WORK};
 use super::{LegacyOverlay, NAME, merge};
 use crate::driver::{Driver, LayerKind, Unpack};
 use crate::whole::{copy, layer_name};
-use crate::{Error, Result, Stage, aside};
+use crate::{Error, Result, Stage, aside, directories};
 
 /// A tree to compare with: a layer's own, or one that was put together in a stage, which goes with it.
 pub(super) enum Whole {
@@ -123,20 +123,8 @@ impl LegacyOverlay {
     }
 
     pub(super) fn publish_layers(&self, stage: &Stage, ids: &[CacheId]) -> Result<()> {
-        for (done, id) in ids.iter().enumerate() {
-            let name = layer_name(id)?;
-            if let Err(e) = dir::rename_noreplace(stage, name, &self.home, name) {
-                for published in ids[..done].iter().rev() {
-                    let _ = self.discard(published);
-                }
-                return Err(match e {
-                    e if e.is_exists() => Error::Exists(id.clone()),
-                    e if e.is_not_found() => Error::NoLayer(id.clone()),
-                    e => e.into(),
-                });
-            }
-        }
-        Ok(dir::sync(&self.home)?)
+        let publish = |id: &CacheId| directories::publish(stage, &self.home, layer_name(id)?, id);
+        directories::publish_all(ids, publish, || Ok(dir::sync(&self.home)?), |id| self.discard(id))
     }
 
     /// Puts the tree that the layer shows in the place of its upper. As soon as `root/` is there, nothing else counts.

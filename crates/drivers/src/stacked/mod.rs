@@ -28,13 +28,13 @@ use std::sync::OnceLock;
 use changeset::{Applied, Applier, Change, DiffStats, Lowers, Marks, Whiteouts};
 use model::{CacheId, LinkId};
 use sys::mount::Branch;
-use sys::{OwnedFd, Root, dir, meta, tree};
+use sys::{OwnedFd, Root, dir, tree};
 
 use crate::config::Config;
 use crate::driver::{Access, Capabilities, Driver, LayerKind, Unpack};
 use crate::quota::Limits;
 use crate::shifted::Shifted;
-use crate::{Error, Finding, Result, Stage, Stamp, Swept, Unmet, aside};
+use crate::{Error, Finding, Result, Stage, Stamp, Swept, Unmet, aside, directories};
 use layer::{DIFF, LINKS, Layer, MERGED, WORK};
 
 /// What makes one tree of the directories of layers.
@@ -288,10 +288,7 @@ impl<U: Union> Driver for Stacked<U> {
     }
 
     fn list(&self) -> Result<Vec<CacheId>> {
-        let entries = dir::list(&self.home)?.into_iter();
-        let dirs = entries.filter(|e| e.kind.is_none_or(|kind| kind == sys::FileKind::Dir));
-        let ids = dirs.filter_map(|e| CacheId::parse(e.name.to_str()?).ok());
-        Ok(ids.filter(|id| layer_name(id).is_ok()).collect())
+        directories::list(&self.home, |id| layer_name(id).is_ok())
     }
 
     fn layer_root(&self, id: &CacheId) -> Result<Root> {
@@ -384,9 +381,4 @@ impl<U: Union> Driver for Stacked<U> {
     fn repair(&self, finding: &Finding) -> Result<()> {
         self.repair_damage(finding)
     }
-}
-
-/// Whether two descriptors or names are the same file.
-fn same(a: &meta::Meta, b: &meta::Meta) -> bool {
-    (a.dev, a.ino) == (b.dev, b.ino)
 }

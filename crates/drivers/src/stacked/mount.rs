@@ -4,15 +4,15 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use model::{CacheId, LinkId};
-use sys::lock::{self, Lock, Mutual};
+use sys::lock::Lock;
 use sys::mount::Branch;
 use sys::{Errno, dir, meta};
 
 use super::layer::{DIFF, LINKS, Layer, MERGED, WORK};
-use super::{Stacked, Tree, Union, same};
+use super::{Stacked, Tree, Union};
 use crate::driver::Access;
 use crate::mountpoint::{Ended, State};
-use crate::{Damage, Error, Result, Stamp};
+use crate::{Damage, Error, Result, Stamp, directories};
 
 impl<U: Union> Stacked<U> {
     pub(super) fn mount_layer(&self, id: &CacheId, access: Access, label: &str) -> Result<PathBuf> {
@@ -111,15 +111,7 @@ impl<U: Union> Stacked<U> {
 
     /// Waits until nobody else mounts, unmounts, repairs or discards the layer.
     pub(super) fn lock(&self, layer: &Layer) -> Result<Lock> {
-        let lock = lock::lock(dir::reopen(&layer.fd)?, Mutual::Exclusive)?;
-        let now = meta::find(&self.home, super::layer_name(&layer.id)?)?;
-        let mine = meta::of_fd(&layer.fd)?;
-        // Whoever had the lock may have discarded it.
-        if now.is_some_and(|now| same(&now, &mine)) {
-            Ok(lock)
-        } else {
-            Err(Error::NoLayer(layer.id.clone()))
-        }
+        directories::lock(&self.home, super::layer_name(&layer.id)?, &layer.fd, &layer.id)
     }
 
     /// A writable layer changes only while it is mounted, and each mount leaves its mark on the layer's directory:

@@ -11,7 +11,7 @@ use super::layer::{self, DIFF, LINK, LOWER, Layer, WORK};
 use super::{Stacked, Union, layer_name};
 use crate::driver::{Driver, LayerKind, Unpack};
 use crate::quota::Limits;
-use crate::{Error, Result, Stage, aside};
+use crate::{Error, Result, Stage, aside, directories};
 
 impl<U: Union> Stacked<U> {
     pub(super) fn prepare_layer(
@@ -116,21 +116,9 @@ impl<U: Union> Stacked<U> {
     }
 
     pub(super) fn publish_layers(&self, stage: &Stage, ids: &[CacheId]) -> Result<()> {
-        let mut published = Vec::new();
-        let each = ids.iter().try_for_each(|id| {
-            self.publish_one(stage, id)?;
-            published.push(id);
-            Ok(())
-        });
         // The names of the layers, then the short ones: a short name is of no use without its layer.
         let sync = || Ok(dir::sync(&self.home).and_then(|()| dir::sync(&self.links))?);
-        let result = each.and_then(|()| sync());
-        if result.is_err() {
-            for id in published.into_iter().rev() {
-                let _ = self.discard(id);
-            }
-        }
-        result
+        directories::publish_all(ids, |id| self.publish_one(stage, id), sync, |id| self.discard(id))
     }
 
     fn publish_one(&self, stage: &Stage, id: &CacheId) -> Result<()> {

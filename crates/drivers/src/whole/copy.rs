@@ -53,16 +53,18 @@ enum Files {
     Linked,
 }
 
-/// A directory on the way down.
-struct Level {
-    from: OwnedFd,
-    to: OwnedFd,
-    meta: Meta,
-    rest: Vec<dir::Entry>,
+/// A directory of two trees on the way down.
+pub(crate) struct Level {
+    pub(crate) from: OwnedFd,
+    pub(crate) to: OwnedFd,
+    /// Of the first.
+    pub(crate) meta: Meta,
+    /// What of the first is still to be done.
+    pub(crate) rest: Vec<dir::Entry>,
 }
 
 impl Level {
-    fn new(from: OwnedFd, to: OwnedFd) -> sys::Result<Self> {
+    pub(crate) fn new(from: OwnedFd, to: OwnedFd) -> sys::Result<Self> {
         Ok(Self { meta: meta::of_fd(&from)?, rest: dir::list(&from)?, from, to })
     }
 }

@@ -26,7 +26,7 @@ use sys::{FileKind, OwnedFd, Root, dir, meta};
 use crate::config::Config;
 use crate::driver::{Access, Capabilities, Driver, LayerKind, Stamp, Unpack};
 use crate::shifted::Shifted;
-use crate::{Damage, Error, Finding, Result, Stage, Swept, aside};
+use crate::{Damage, Error, Finding, Result, Stage, Swept, aside, directories};
 
 pub(crate) use points::{Ended, MountPoints};
 pub(crate) use shelf::Shelf;
@@ -193,15 +193,8 @@ impl<S: Snapshots> Driver for Whole<S> {
     }
 
     fn publish(&self, stage: &Stage, ids: &[CacheId]) -> Result<()> {
-        for (done, id) in ids.iter().enumerate() {
-            if let Err(e) = layer_name(id).and_then(|_| self.snapshots.publish(stage, id)) {
-                for published in ids[..done].iter().rev() {
-                    let _ = self.discard(published);
-                }
-                return Err(e);
-            }
-        }
-        self.snapshots.sync()
+        let publish = |id: &CacheId| layer_name(id).and_then(|_| self.snapshots.publish(stage, id));
+        directories::publish_all(ids, publish, || self.snapshots.sync(), |id| self.discard(id))
     }
 
     fn exists(&self, id: &CacheId) -> Result<bool> {

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use model::CacheId;
-use sys::{FileKind, OwnedFd, Root, dir};
+use sys::{OwnedFd, Root, dir};
 
 use super::{Home, Place, Source, layer_name};
-use crate::{Error, Result, Stage, aside};
+use crate::{Error, Result, Stage, aside, directories};
 
 /// Where trees stand that are directories of the data root: `vfs/dir`, `btrfs/subvolumes`. In a stage they stand under
 /// the same names, so publishing is a rename.
@@ -53,20 +53,12 @@ impl Shelf {
 
     /// As [`Snapshots::publish`](super::Snapshots::publish).
     pub(crate) fn publish(&self, stage: &Stage, id: &CacheId) -> Result<()> {
-        let name = layer_name(id)?;
-        dir::rename_noreplace(stage, name, &self.dir, name).map_err(|e| match e {
-            e if e.is_exists() => Error::Exists(id.clone()),
-            e if e.is_not_found() => Error::NoLayer(id.clone()),
-            e => e.into(),
-        })
+        directories::publish(stage, &self.dir, layer_name(id)?, id)
     }
 
     /// As [`Snapshots::list`](super::Snapshots::list).
     pub(crate) fn list(&self) -> Result<Vec<CacheId>> {
-        let entries = dir::list(&self.dir)?.into_iter();
-        let dirs = entries.filter(|e| e.kind.is_none_or(|kind| kind == FileKind::Dir));
-        let ids = dirs.filter_map(|e| CacheId::parse(e.name.to_str()?).ok());
-        Ok(ids.filter(|id| layer_name(id).is_ok()).collect())
+        directories::list(&self.dir, |id| layer_name(id).is_ok())
     }
 
     /// As [`Snapshots::discard`](super::Snapshots::discard).
