@@ -79,6 +79,16 @@ fn words_say_what_the_pages_say() {
     ] {
         assert!(said.contains(expected), "{expected}\n{said}");
     }
+    assert!(!said.contains("share blocks"), "{said}");
+    let mut shared = measured().report;
+    shared.figures.retain(|figure| figure.measure != Measure::WRITTEN_SPACE);
+    let (measure, driver) = (Measure::WRITTEN_SPACE, "overlay2".to_owned());
+    shared.figures.push(Figure { measure, driver, samples: vec![8192.0] });
+    assert!(
+        words::of(&shared)
+            .join("\n")
+            .contains("8KiB with overlay2, the second byte 0 µs. This file system lets")
+    );
     let none = Report { figures: Vec::new(), ..measured().report };
     assert!(words::of(&none).is_empty());
 }

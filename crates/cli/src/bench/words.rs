@@ -80,11 +80,17 @@ fn copy_up(report: &Report) -> Option<String> {
         (!figures.is_empty()).then(|| figures.join("; "))
     };
     let big = human(Measure::WRITTEN_SPACE.unit, report.big as f64);
+    // A file system that can copy without doubling blocks (xfs, btrfs) is asked to by the kernel's overlay.
+    let shares = writes.iter().any(|(driver, _)| {
+        let space = report.median(Measure::WRITTEN_SPACE, driver);
+        level(driver) == Level::File && space.is_some_and(|space| space < report.big as f64 / 2.0)
+    });
+    let note = if shares { " This file system lets copies share blocks." } else { "" };
     let mut said = Vec::new();
     if let Some(figures) = of(Level::File) {
         said.push(format!(
             "File level against block level. Drivers that work on files copy the whole file up at the first write, \
-             however little is written: one byte in a file of {big} costs {figures}."
+             however little is written: one byte in a file of {big} costs {figures}.{note}"
         ));
     }
     if let Some(figures) = of(Level::Block) {

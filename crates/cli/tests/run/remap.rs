@@ -174,3 +174,37 @@ fn an_image_is_built_in_the_same_ids() {
         world.ok(&["check"]);
     });
 }
+
+#[test]
+fn other_drivers_have_the_same_ids() {
+    const VFS: &[&str] = &["--userns-remap", "daemon", "--storage-driver", "vfs"];
+    const FUSE: &[&str] = &["--userns-remap", "daemon", "--storage-driver", "fuse-overlayfs"];
+    let name = "other_drivers_have_the_same_ids";
+    if !testkit::machine::require_root(name) {
+        return;
+    }
+    let _ids = with_subordinate_ids();
+    let kinds: &[(bool, &'static [&'static str])] = match sys::fuse::open_device() {
+        Ok(_) => &[(false, VFS), (false, FUSE)],
+        Err(why) => {
+            testkit::machine::skip("fuse-overlayfs with other ids", &why.to_string());
+            &[(false, VFS)]
+        }
+    };
+    in_worlds(name, kinds, |world| {
+        let script = "echo hi >/made; chown 7:8 /made; ls -ln /made";
+        let (code, said, errors) = world.container(&["--name", "one", "busybox", "sh", "-c", script]);
+        let owners: Vec<&str> = said.split_whitespace().skip(2).take(2).collect();
+        assert_eq!((code, owners), (0, vec!["7", "8"]), "{errors}");
+        let dir = PathBuf::from(world.ok(&["mount", "one"]));
+        let (uid, gid, _) = owner(&dir.join("made"));
+        assert_eq!((uid, gid), (100_007, 200_008));
+        world.ok(&["umount", "one"]);
+        assert_eq!(world.ok(&["diff", "one"]), "A /made");
+        world.ok(&["commit", "one", "two"]);
+        world.ok(&["check"]);
+        let (code, said, _) = world.container(&["two", "ls", "-ln", "/made"]);
+        let owners: Vec<&str> = said.split_whitespace().skip(2).take(2).collect();
+        assert_eq!((code, owners), (0, vec!["7", "8"]));
+    });
+}
