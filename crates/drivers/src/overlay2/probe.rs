@@ -1,7 +1,9 @@
 //! What the kernel's OverlayFS and the file system do here, tried out as Docker tries it (moby.md §8.2).
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use sys::mount::{Branch, Overlay};
 use sys::{Errno, OwnedFd, dir, meta, tree, xattr};
@@ -63,13 +65,33 @@ pub(super) fn probe(home: &OwnedFd, path: &Path, union: &KernelOverlay) -> Resul
     probe_in(&beside, &path.join(aside::NAME), union.options(), union.user_namespace)
 }
 
+/// What the names of directories begin with in which it is tried out.
+const PREFIX: &str = ".probe-";
+/// It takes milliseconds: an older one is a dead process's.
+const DEAD: Duration = Duration::from_secs(3600);
+
+/// Removes what processes have left that died while they tried it out.
+fn sweep(parent: &OwnedFd) -> Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    for entry in
+        dir::list(parent)?.iter().filter(|entry| entry.name.as_bytes().starts_with(PREFIX.as_bytes()))
+    {
+        let made = meta::find(parent, &entry.name)?.map(|found| found.mtime.secs);
+        if made.and_then(|secs| u64::try_from(secs).ok()).is_some_and(|secs| secs + DEAD.as_secs() < now) {
+            tree::remove(parent, &entry.name)?;
+        }
+    }
+    Ok(())
+}
+
 /// Tries it out in a directory of its own, from a thread with a mount namespace of its own: a process that dies half
 /// way leaves some empty directories and no mount.
 fn probe_in(parent: &OwnedFd, path: &Path, options: &Options, user: bool) -> Result<Found> {
     if !backing::tells_kinds(parent, path)? {
         return Ok(Found { d_type: false, metacopy: false, native_diff: false });
     }
-    let name = OsString::from(format!(".probe-{:016x}", u64::from_le_bytes(sys::process::random())));
+    sweep(parent)?;
+    let name = OsString::from(format!("{PREFIX}{:016x}", u64::from_le_bytes(sys::process::random())));
     dir::mkdir(parent, &name, 0o700)?;
     let path = path.join(&name);
     let tried = std::thread::scope(|scope| scope.spawn(|| try_out(&path, options, user)).join());
@@ -135,5 +157,18 @@ mod tests {
         ] {
             assert_eq!(require_release(release).is_ok(), fits, "{release}");
         }
+    }
+
+    #[test]
+    fn what_a_dead_process_left_goes_and_what_one_works_in_stays() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (old, new) =
+            (tmp.path().join(".probe-0000000000000001"), tmp.path().join(".probe-0000000000000002"));
+        std::fs::create_dir_all(old.join("low")).unwrap();
+        std::fs::create_dir_all(new.join("low")).unwrap();
+        let hours = SystemTime::now() - 2 * DEAD;
+        std::fs::File::open(&old).unwrap().set_modified(hours).unwrap();
+        sweep(&dir::open_path(tmp.path()).unwrap()).unwrap();
+        assert!(!old.exists() && new.exists());
     }
 }
