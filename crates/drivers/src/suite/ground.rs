@@ -85,26 +85,33 @@ fn thin(options: &[&str]) -> Result<Ground, String> {
     Ok(ground)
 }
 
-/// A pool of ZFS in a file, its dataset mounted.
+/// A pool of ZFS on a loop device, its dataset mounted.
 pub fn zfs() -> Result<Ground, String> {
     if let Err(e) = std::fs::metadata("/dev/zfs") {
         return Err(format!("no ZFS: /dev/zfs: {e}"));
     }
     let tmp = tempfile::tempdir().map_err(|e| e.to_string())?;
     let (image, top) = (tmp.path().join("image"), tmp.path().join("pool"));
-    let file = std::fs::File::create(&image).map_err(|e| e.to_string())?;
+    let file = std::fs::File::options().read(true).write(true).create_new(true).open(&image);
+    let file = file.map_err(|e| e.to_string())?;
     file.set_len(1 << 30).map_err(|e| e.to_string())?;
+    let device = sys::block::Loop::attach(&file).map_err(|e| e.to_string())?;
     let name = format!("lc{:016x}", u64::from_le_bytes(sys::process::random()));
     let made = ["create", "-f", "-O", "compression=off", "-m"].map(Path::new);
-    command("zpool", &[&made[..], &[top.as_path(), name.as_ref(), image.as_path()]].concat())?;
+    command("zpool", &[&made[..], &[top.as_path(), name.as_ref(), device.path.as_path()]].concat())
+        .map_err(lacks)?;
     let root = top.join("root");
     std::fs::create_dir(&root).map_err(|e| e.to_string())?;
-    Ok(Ground { config: Config::new(root), keep: Box::new(Pool { name, _mounted: Mounted { tmp } }) })
+    Ok(Ground {
+        config: Config::new(root),
+        keep: Box::new(Pool { name, _device: device, _mounted: Mounted { tmp } }),
+    })
 }
 
 /// A pool of ZFS, which goes before the file that it is in.
 struct Pool {
     name: String,
+    _device: sys::block::Loop,
     _mounted: Mounted,
 }
 
