@@ -150,8 +150,19 @@ pub fn rename(old_dir: impl AsFd, old: &OsStr, new_dir: impl AsFd, new: &OsStr) 
 }
 
 /// Renames, and fails with `EEXIST` if `new` is there.
+///
+/// A file system that cannot do both in one step (ZFS before 2.2) is asked first: who makes the name `new` in between
+/// loses it, unless it is a directory with something in it.
 pub fn rename_noreplace(old_dir: impl AsFd, old: &OsStr, new_dir: impl AsFd, new: &OsStr) -> Result<()> {
-    rename_with(old_dir, old, new_dir, new, RenameFlags::NOREPLACE)
+    match rename_with(&old_dir, old, &new_dir, new, RenameFlags::NOREPLACE) {
+        Err(e) if e.errno == Errno::INVAL => {
+            if crate::meta::find(&new_dir, new)?.is_some() {
+                return Err(Errno::EXIST).at_name("rename to", &new_dir, new);
+            }
+            rename(old_dir, old, new_dir, new)
+        }
+        other => other,
+    }
 }
 
 /// Lets two names change places in one step. `EINVAL` on file systems that cannot (renameat2(2), `RENAME_EXCHANGE`).
