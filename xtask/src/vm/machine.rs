@@ -111,7 +111,7 @@ impl Machine {
             std::env::var("LAYERCAKE_VM_ACCEL").unwrap_or_else(|_| "tcg,thread=multi".to_owned());
         qemu.args(["-accel", &accelerator, "-cpu", "max", "-smp", "2"])
             .args(["-m", &self.memory.to_string(), "-display", "none", "-no-reboot", "-nic", "none"])
-            .args(["-append", "quiet panic=-1 console=ttyS0", "-device", "virtio-serial"])
+            .args(["-append", "quiet panic=-1 no_timer_check console=ttyS0", "-device", "virtio-serial"])
             .args(["-chardev", "stdio,id=output,signal=off", "-device", "virtconsole,chardev=output"])
             .arg("-kernel")
             .arg(kernel.image())
