@@ -30,7 +30,7 @@
 //! | [`signals`] | signals that are read instead of suffered |
 //! | [`record`] | the log of changes for crash tests |
 //!
-//! All `unsafe` of the workspace stands in `raw.rs`.
+//! All `unsafe` of the workspace stands in the folder `raw`.
 
 mod error;
 mod raw;
