@@ -68,7 +68,7 @@ pub(super) enum Change {
         id: Id,
     },
     SyncFs,
-    /// Of a file that has lost its last name.
+    /// Of a file that has lost its last name, or of what is not followed.
     Unseen,
 }
 
@@ -141,6 +141,9 @@ impl Translator<'_> {
     }
 
     fn change(&mut self, op: &Op) -> Change {
+        if is_tried_out(op.path()) {
+            return Change::Unseen;
+        }
         let file = |ino: &u64| self.inodes.get(ino).copied();
         let or_unseen = |change: Option<Change>| change.unwrap_or(Change::Unseen);
         match op {
@@ -215,4 +218,11 @@ impl Translator<'_> {
         let place = below(path, self.root).and_then(|path| self.now.place(path));
         place.unwrap_or_else(|| panic!("the log has {path:?}, whose directory nothing made"))
     }
+}
+
+/// Whether it is below a directory in which a driver tries out a mount: what such a mount does is the kernel's, and not
+/// in the log. The directory itself is.
+fn is_tried_out(path: &Path) -> bool {
+    let is_probe = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".probe-");
+    path.ancestors().skip(1).filter_map(Path::file_name).any(is_probe)
 }
