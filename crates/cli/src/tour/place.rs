@@ -15,12 +15,22 @@ pub struct Place {
     driver: Option<String>,
 }
 
+/// The drivers that there are words for.
+const SHOWN: [&str; 3] = ["overlay2", "fuse-overlayfs", "vfs"];
+
 /// Finds a place where containers can be mounted; else one where they cannot, for the driver `vfs`. `driver` is the
 /// one that the user wants.
 ///
 /// # Errors
-/// There is none. The error is that of the first try.
+/// There is none: the error is that of the first try. A driver that the tour does not show.
 pub fn find(driver: Option<&str>) -> Result<Place, Failure> {
+    if let Some(other) = driver.filter(|name| !SHOWN.contains(name)) {
+        return Err(Failure::refused(format_args!(
+            "the tour shows {}, not {other}: layercake --storage-driver {other} info says whether it works here, \
+             layercake bench --drivers {other} what it does",
+            SHOWN.join(", ")
+        )));
+    }
     let mut plain = None;
     let mut failure = None;
     for parent in candidates() {
