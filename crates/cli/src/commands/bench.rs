@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::janitor::{self, Guarded};
 use crate::options::DocumentFormat;
 use crate::output::failure::{Failure, USAGE};
-use crate::output::{inspect, stdout};
+use crate::output::{file, inspect, stdout};
 use crate::rootless;
 
 /// Compare storage drivers on this machine, with workloads of Docker's pages or your own
@@ -66,7 +66,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let ended = guarded.end(false);
     let measured = Measured { dir, ..measured? };
     if let Some(path) = &args.svg {
-        fs::write(path, bench::svg(&measured)).map_err(|err| Failure::io("write", path, &err))?;
+        file::write(path, &bench::svg(&measured))?;
     }
     match args.format.format.as_str() {
         "" => stdout::print(&bench::text(&measured))?,

@@ -2,7 +2,6 @@
 
 mod inputs;
 
-use std::fs;
 use std::path::PathBuf;
 
 use engine::build::{BuildNetwork, BuildOptions, Cancel};
@@ -17,7 +16,7 @@ use crate::context::{Context, env};
 use crate::options::{labels, new_name, platform};
 use crate::output::build::{Mode, Show};
 use crate::output::failure::Failure;
-use crate::output::stdout;
+use crate::output::{file, stdout};
 use crate::registry::Servers;
 
 /// Start a build
@@ -108,7 +107,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let built = built.map_err(failed)?;
     if let Some(path) = &args.iidfile {
-        fs::write(path, built.image.to_string()).map_err(|err| Failure::io("open", path, &err))?;
+        file::write(path, &built.image.to_string())?;
     }
     if args.quiet {
         stdout::print(&format!("{}\n", built.image))?;

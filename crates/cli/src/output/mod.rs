@@ -7,6 +7,7 @@
 pub mod archive;
 pub mod build;
 pub mod failure;
+pub mod file;
 pub mod filter;
 pub mod help;
 pub mod inspect;
