@@ -16,7 +16,7 @@ use super::machine::{self, Ended, Machine};
 pub enum Pass {
     /// What `cargo xtask ci` runs: a few minutes.
     Short,
-    /// All: about an hour.
+    /// All: half an hour or so on two processors.
     Long,
 }
 
