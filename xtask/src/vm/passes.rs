@@ -16,7 +16,7 @@ use super::machine::{self, Ended, Machine};
 pub enum Pass {
     /// What `cargo xtask ci` runs: a few minutes.
     Short,
-    /// All: half an hour or so on two processors.
+    /// All: half an hour or more on two processors.
     Long,
 }
 
